@@ -1,0 +1,185 @@
+//! The embedded engine's resources: memory, spill space, caches, settings. In: sizes and folders.
+//! Out: the settings a session starts from, and what a plan runs with. Built once per process.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::common::{Result, plan_err};
+use datafusion::execution::TaskContext;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use url::Url;
+
+use crate::pins;
+use crate::roots::Roots;
+use crate::store::FileStore;
+
+/// Names the largest consumers of memory in an out-of-memory error.
+const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).unwrap();
+/// Footers of Parquet files kept in memory, bytes: a footer is read once for as long as it fits.
+const FOOTER_CACHE_BYTES: usize = 256 << 20;
+/// Statistics of files kept in memory, bytes.
+const STATISTICS_CACHE_BYTES: usize = 64 << 20;
+/// Files one external merge pass keeps open.
+const MERGE_FAN_IN: usize = 64;
+
+/// What the engine may use.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Memory of all queries together, bytes.
+    pub memory_bytes: usize,
+    /// Folder for spilled data; the server's own.
+    pub spill_dir: PathBuf,
+    /// Spilled data of all queries together, bytes.
+    pub spill_bytes: u64,
+    /// Threads, and partitions of a plan.
+    pub threads: usize,
+    /// Folder where files are written before they are published; the server's own.
+    pub staging_dir: PathBuf,
+}
+
+/// The embedded engine.
+#[derive(Debug)]
+pub struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    files: FileStore,
+    stores: Arc<Stores>,
+    threads: usize,
+}
+
+impl Engine {
+    /// Builds the engine; opens nothing but its spill folder.
+    ///
+    /// # Errors
+    /// When the spill or staging folder cannot be used.
+    pub fn new(options: EngineOptions, roots: Arc<Roots>) -> Result<Self> {
+        let spill = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![options.spill_dir]))
+            .with_max_temp_directory_size(options.spill_bytes)
+            .with_max_spill_merge_fan_in(MERGE_FAN_IN);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), CONSUMERS_NAMED);
+        // Files are listed for every query: a file that was added a moment ago is seen.
+        let caches = CacheManagerConfig::default()
+            .with_list_files_cache_limit(0)
+            .with_file_statistics_cache_limit(STATISTICS_CACHE_BYTES)
+            .with_metadata_cache_limit(FOOTER_CACHE_BYTES);
+        let files = FileStore::new(roots);
+        let staging = LocalFileSystem::new_with_prefix(options.staging_dir)?;
+        let stores = Arc::new(Stores { files: Arc::new(files.clone()), staging: Arc::new(staging) });
+        let runtime = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(spill)
+            .with_memory_pool(Arc::new(pool))
+            .with_cache_manager(caches)
+            .with_object_store_registry(Arc::<Stores>::clone(&stores))
+            .build_arc()?;
+        Ok(Self { runtime, files, stores, threads: options.threads })
+    }
+
+    /// The runtime for planning: files as they are now.
+    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    /// The folders SQL may read.
+    pub fn roots(&self) -> &Arc<Roots> {
+        self.files.roots()
+    }
+
+    /// Memory in use by queries, bytes.
+    pub fn memory_used(&self) -> usize {
+        self.runtime.memory_pool.reserved()
+    }
+
+    /// The settings every session starts from.
+    pub fn session_config(&self) -> SessionConfig {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.threads)
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.execution.parquet.reorder_filters = true;
+        // As PostgreSQL: NULL sorts as the largest value.
+        options.sql_parser.default_null_ordering = "nulls_max".to_owned();
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.parse_float_as_decimal = true;
+        options.execution.listing_table_ignore_subdirectory = false;
+        options.explain.show_sizes = false;
+        config
+    }
+
+    /// Runs a plan, every file held to the version it was planned with.
+    ///
+    /// # Errors
+    /// When the plan cannot start; what goes wrong later comes through the stream.
+    pub fn run(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: SessionConfig,
+    ) -> Result<SendableRecordBatchStream> {
+        let context = self.task_context(&plan, config)?;
+        execute_stream(plan, context)
+    }
+
+    /// What a plan runs with. The function tables stay empty: a plan in memory holds its functions.
+    ///
+    /// # Errors
+    /// None today; walking a plan returns a result.
+    pub fn task_context(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        config: SessionConfig,
+    ) -> Result<Arc<TaskContext>> {
+        let pins = pins::of_plan(plan)?;
+        let runtime = if pins.is_empty() {
+            Arc::clone(&self.runtime)
+        } else {
+            let files = Arc::new(self.files.pinned(pins));
+            let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
+            let mut runtime = RuntimeEnv::clone(&self.runtime);
+            runtime.object_store_registry = Arc::new(stores);
+            Arc::new(runtime)
+        };
+        Ok(Arc::new(TaskContext::new(
+            None,
+            String::new(),
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            runtime,
+        )))
+    }
+}
+
+/// The URL of files being written, before they are published.
+pub const STAGING_URL: &str = "staging://server/";
+
+/// A closed registry: two stores, and nothing a statement says can add a third.
+#[derive(Debug)]
+struct Stores {
+    files: Arc<dyn ObjectStore>,
+    staging: Arc<dyn ObjectStore>,
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        match (url.scheme(), url.host_str()) {
+            ("file", None | Some("")) => Ok(Arc::clone(&self.files)),
+            ("staging", Some("server")) => Ok(Arc::clone(&self.staging)),
+            _ => plan_err!("no store for {}", url.scheme()),
+        }
+    }
+}

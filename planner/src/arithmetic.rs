@@ -1,0 +1,207 @@
+//! Number types and arithmetic as PostgreSQL has them, on the logical plan before DataFusion
+//! settles types. In: a plan as SQL was read. Out: the same plan with
+//! - integer literals of four bytes where they fit,
+//! - `+ - *` on integers that fail when out of range, `/` on decimals with enough digits,
+//! - `avg` of decimals as `sum / count`, so that it has those digits too,
+//! - `sum` of eight-byte integers as a decimal.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::functions_aggregate::{count::count_udaf, sum::sum_udaf};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::checked::{CheckedInteger, DecimalQuotient};
+
+static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Plus));
+static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Minus));
+static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Multiply));
+static DIV: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::from(DecimalQuotient::new())));
+
+fn integer(op: Operator) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(CheckedInteger::new(op)))
+}
+
+/// The functions this rule plants, for those who decode plans.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    [&ADD, &SUB, &MUL, &DIV].map(|udf| Arc::clone(udf)).to_vec()
+}
+
+/// The rule; runs before DataFusion's type coercion.
+#[derive(Debug)]
+pub(crate) struct PgArithmetic;
+
+impl AnalyzerRule for PgArithmetic {
+    fn name(&self) -> &str {
+        "pg_arithmetic"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| rewrite_node(node).map(Transformed::yes))
+            .map(|rewritten| rewritten.data)
+    }
+}
+
+fn rewrite_node(node: LogicalPlan) -> Result<LogicalPlan> {
+    // A limit, a list of values and the arguments of a window function want the types they have.
+    if matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_) | LogicalPlan::Window(_)) {
+        return node.recompute_schema();
+    }
+    let schema = merge_schema(&node.inputs());
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = rewrite_tree(expr, &schema)?;
+        Ok(Transformed::yes(name.restore(rewritten)))
+    })?;
+    match node.data.recompute_schema()? {
+        LogicalPlan::Aggregate(aggregate) => split_averages(aggregate, &schema),
+        other => Ok(other),
+    }
+}
+
+fn rewrite_tree(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    // count(*) is counted as count(1), a literal the optimizer knows by its type.
+    if let Expr::AggregateFunction(aggregate) = &expr
+        && matches!(aggregate.params.args.as_slice(), [Expr::Literal(..)])
+    {
+        return Ok(expr);
+    }
+    expr.transform_up(|e| rewrite_expr(e, schema)).map(|rewritten| rewritten.data)
+}
+
+fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => {
+            let literal = match i32::try_from(value) {
+                Ok(small) => ScalarValue::Int32(Some(small)),
+                Err(_) => ScalarValue::Int64(Some(value)),
+            };
+            Ok(Transformed::yes(Expr::Literal(literal, metadata)))
+        }
+        Expr::BinaryExpr(binary) => Ok(match replacement(&binary, schema) {
+            Some(udf) => call(udf, *binary.left, *binary.right),
+            None => Transformed::no(Expr::BinaryExpr(binary)),
+        }),
+        Expr::Negative(inner) if is_integer(&inner, schema) => Ok(match *inner {
+            // The smallest int8 is written as a minus and a number that does not fit.
+            Expr::Literal(ScalarValue::Int32(Some(value)), metadata) => {
+                let literal = ScalarValue::Int32(Some(-value));
+                Transformed::yes(Expr::Literal(literal, metadata))
+            }
+            inner => call(&SUB, Expr::Literal(ScalarValue::Int16(Some(0)), None), inner),
+        }),
+        Expr::AggregateFunction(sum) if sum.func.name() == "sum" => Ok(widen_sum(sum, schema)),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
+    let function = ScalarFunction::new_udf(Arc::clone(udf), vec![left, right]);
+    Transformed::yes(Expr::ScalarFunction(function))
+}
+
+fn replacement(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<ScalarUDF>> {
+    let (left, right) =
+        (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
+    let integers = left.is_integer() && right.is_integer();
+    match binary.op {
+        Operator::Plus if integers => Some(&ADD),
+        Operator::Minus if integers => Some(&SUB),
+        Operator::Multiply if integers => Some(&MUL),
+        Operator::Divide if decimals(&left, &right) => Some(&DIV),
+        _ => None,
+    }
+}
+
+/// At least one decimal, the other one too or an integer; 256 bits are DataFusion's to divide.
+fn decimals(left: &DataType, right: &DataType) -> bool {
+    let exact = |t: &DataType| matches!(t, DataType::Decimal128(..)) || t.is_integer();
+    exact(left) && exact(right) && !(left.is_integer() && right.is_integer())
+}
+
+fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
+}
+
+fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let [argument] = sum.params.args.as_mut_slice() else {
+        return Transformed::no(Expr::AggregateFunction(sum));
+    };
+    if !matches!(argument.get_type(schema), Ok(DataType::Int64)) {
+        return Transformed::no(Expr::AggregateFunction(sum));
+    }
+    let old = std::mem::take(argument);
+    *argument = Expr::Cast(Cast::new(Box::new(old), DataType::Decimal128(19, 0)));
+    Transformed::yes(Expr::AggregateFunction(sum))
+}
+
+/// Replaces `avg(decimal)` in an aggregate by `sum` and `count` and a projection that divides them.
+fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan> {
+    if !aggregate.aggr_expr.iter().any(|e| decimal_average(e, schema).is_some()) {
+        return Ok(LogicalPlan::Aggregate(aggregate));
+    }
+    let mut parts: Vec<Expr> = Vec::new();
+    let mut outputs: Vec<Expr> = Vec::new();
+    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
+    for index in 0..groups {
+        outputs.push(Expr::Column(aggregate.schema.columns()[index].clone()));
+    }
+    for expr in &aggregate.aggr_expr {
+        let name = expr.schema_name().to_string();
+        let Some(average) = decimal_average(expr, schema) else {
+            let output = part(&mut parts, expr.clone());
+            outputs.push(output);
+            continue;
+        };
+        let with = |udaf| {
+            let mut function = average.clone();
+            function.func = udaf;
+            Expr::AggregateFunction(function)
+        };
+        let total = part(&mut parts, with(sum_udaf()));
+        let rows = part(&mut parts, with(count_udaf()));
+        let quotient = call_average(total, rows);
+        outputs.push(quotient.alias(name));
+    }
+    let split = Aggregate::try_new(aggregate.input, aggregate.group_expr, parts)?;
+    let input = Arc::new(LogicalPlan::Aggregate(split));
+    Ok(LogicalPlan::Projection(Projection::try_new(outputs, input)?))
+}
+
+/// `sum / count`, NULL where nothing was counted.
+fn call_average(total: Expr, rows: Expr) -> Expr {
+    let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
+    let counted = ScalarFunction::new_udf(datafusion::functions::core::nullif(), vec![rows, zero]);
+    call(&DIV, total, Expr::ScalarFunction(counted)).data
+}
+
+/// Adds an aggregate unless it is there, and refers to it.
+fn part(parts: &mut Vec<Expr>, expr: Expr) -> Expr {
+    let name = expr.schema_name().to_string();
+    if !parts.iter().any(|have| have.schema_name().to_string() == name) {
+        parts.push(expr);
+    }
+    Expr::Column(Column::new_unqualified(name))
+}
+
+fn decimal_average<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a AggregateFunction> {
+    let function = match expr {
+        Expr::AggregateFunction(function) => function,
+        Expr::Alias(alias) => return decimal_average(&alias.expr, schema),
+        _ => return None,
+    };
+    let [argument] = function.params.args.as_slice() else { return None };
+    let decimal = matches!(argument.get_type(schema), Ok(DataType::Decimal128(..)));
+    (function.func.name() == "avg" && decimal).then_some(function)
+}

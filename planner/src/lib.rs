@@ -1,0 +1,24 @@
+//! SQL and metadata in, plans out. Runs nothing, reads no configuration, knows no SQLSTATE.
+//!
+//! The way of a query here, in order:
+//! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
+//!    [`catalog_rewrite`] and [`names`] put PostgreSQL's SQL into words DataFusion plans alike.
+//! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
+//! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`checked`]).
+//! 4. [`query`]: logical plan, optimized plan, physical plan.
+//!
+//! [`session`] builds the state all of this works on; [`tables`] makes a table of files.
+
+pub mod arithmetic;
+pub mod catalog_rewrite;
+mod checked;
+pub mod depth;
+pub mod dialect;
+pub mod functions;
+pub mod names;
+pub mod parse;
+pub mod query;
+pub mod resolve;
+pub mod session;
+pub mod tables;
+pub mod types;

@@ -1,0 +1,158 @@
+//! Text to statements. In: what the client sent. Out: statements in DataFusion's tree, already in
+//! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no tables.
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use crate::{depth, dialect};
+
+/// Why a text is not a statement. Positions are characters from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParseError {
+    /// Not SQL, at a word or at the end.
+    Syntax {
+        /// In Postgres's words.
+        message: String,
+        /// Where, when known.
+        position: Option<usize>,
+    },
+    /// SQL that would be planned with another meaning, or not at all.
+    Unsupported(String),
+    /// Nested or chained beyond what a stack is spent on.
+    TooDeep,
+}
+
+/// A statement and the text it came from.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// In the dialect DataFusion plans.
+    pub statement: Statement,
+    /// The number of the highest parameter (`$n`), 0 without any.
+    pub parameters: usize,
+}
+
+/// Cuts a text into statements.
+///
+/// # Errors
+/// [`ParseError`]; nothing of the text has run.
+pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|e| syntax_error(sql, &ParserError::TokenizerError(e.to_string())))?;
+    depth::check(&tokens)?;
+    let parameters = parameters(&tokens);
+    let mut parser = DFParserBuilder::new(tokens)
+        .with_dialect(&PostgreSqlDialect {})
+        .with_recursion_limit(depth::DEPTH_MAX * 4)
+        .build()
+        .map_err(|e| from_datafusion(sql, &e))?;
+    let statements = parser.parse_statements().map_err(|e| from_datafusion(sql, &e))?;
+    statements
+        .into_iter()
+        .map(|mut statement| {
+            dialect::rewrite(&mut statement)?;
+            Ok(Parsed { statement, parameters })
+        })
+        .collect()
+}
+
+fn parameters(tokens: &[TokenWithSpan]) -> usize {
+    let number = |token: &TokenWithSpan| match &token.token {
+        Token::Placeholder(text) => text.strip_prefix('$').and_then(|n| n.parse().ok()),
+        _ => None,
+    };
+    tokens.iter().filter_map(number).max().unwrap_or(0)
+}
+
+fn from_datafusion(sql: &str, error: &datafusion::error::DataFusionError) -> ParseError {
+    use datafusion::error::DataFusionError;
+    match error {
+        DataFusionError::SQL(parser, _) => syntax_error(sql, parser),
+        DataFusionError::Diagnostic(_, inner) => from_datafusion(sql, inner),
+        other => ParseError::Syntax { message: other.strip_backtrace(), position: None },
+    }
+}
+
+/// Puts the parser's words into Postgres's: `syntax error at or near "x"`.
+fn syntax_error(sql: &str, error: &ParserError) -> ParseError {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => return ParseError::TooDeep,
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let (words, position) = match text.rsplit_once(" at Line: ") {
+        Some((words, place)) => (words, offset(sql, place)),
+        None => (text.as_str(), None),
+    };
+    let found = words.rsplit_once("found: ").map(|(_, found)| found);
+    let message = match found {
+        Some("EOF") => "syntax error at end of input".to_owned(),
+        Some(token) => format!("syntax error at or near \"{token}\""),
+        None if words.contains("Unterminated string") => "unterminated quoted string".to_owned(),
+        None => format!("syntax error: {words}"),
+    };
+    let end = || Some(sql.trim_end().chars().count() + 1);
+    ParseError::Syntax { message, position: if found == Some("EOF") { end() } else { position } }
+}
+
+/// "3, Column: 7" as a position in characters from 1.
+fn offset(sql: &str, place: &str) -> Option<usize> {
+    let (line, column) = place.split_once(", Column: ")?;
+    position(sql, line.trim().parse().ok()?, column.trim().parse().ok()?)
+}
+
+/// Line and column, both from 1, as a position in characters from 1; none for line 0.
+pub fn position(sql: &str, line: u64, column: u64) -> Option<usize> {
+    let before = sql.split('\n').take(line.checked_sub(1)? as usize);
+    let skipped: usize = before.map(|text| text.chars().count() + 1).sum();
+    Some(skipped + column as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(sql: &str) -> (String, Option<usize>) {
+        match parse(sql).expect_err("must not parse") {
+            ParseError::Syntax { message, position } => (message, position),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        assert_eq!(error("selec 1"), ("syntax error at or near \"selec\"".into(), Some(1)));
+        assert_eq!(error("select\n 1 from"), ("syntax error at end of input".into(), Some(15)));
+        assert_eq!(error("select (1"), ("syntax error at end of input".into(), Some(10)));
+    }
+
+    #[test]
+    fn several_statements_and_parameters() {
+        let parsed = parse("select $2; select 1;").expect("parses");
+        assert_eq!(parsed.len(), 2);
+        assert_eq!(parsed[0].parameters, 2);
+        assert!(parse(" ; ").expect("empty").is_empty());
+    }
+
+    #[test]
+    fn a_megabyte_of_anything_is_answered() {
+        for text in [
+            format!("select 1{}", "+1".repeat(500_000)),
+            format!("select 1 where 1=0{}", " or 1=1".repeat(140_000)),
+            format!("select {}1{}", "(".repeat(500_000), ")".repeat(500_000)),
+            format!("select 1{}", " union all select 1".repeat(55_000)),
+            format!("select {}1", "- ".repeat(500_000)),
+            format!("select {}1", "not ".repeat(250_000)),
+            format!("select 1{}", "::int".repeat(200_000)),
+            format!("select case {} end", "when 1=1 then case ".repeat(55_000)),
+            format!("select a{}", "[1]".repeat(300_000)),
+            format!("select * from t{}", " join t on true".repeat(70_000)),
+            format!("select * from t{}", ",t".repeat(500_000)),
+        ] {
+            assert_eq!(parse(&text).err(), Some(ParseError::TooDeep), "{}", &text[..40]);
+        }
+        let list = format!("select 1 where 1 in (1{})", ",1".repeat(200_000));
+        assert!(parse(&list).is_ok());
+    }
+}

@@ -1,0 +1,118 @@
+//! From a statement to a plan that runs. In: a parsed query, a session's state, a catalog. Out: the
+//! logical plan with its parameters, the optimized plan, the physical plan. Runs nothing.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{ParamValues, Result, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+
+use crate::parse::Parsed;
+use crate::resolve::{Catalog, Names};
+
+/// A query with its parameters' types settled.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Not yet optimized; parameters are still places.
+    pub plan: LogicalPlan,
+    /// The types of `$1`, `$2` ...
+    pub parameters: Vec<FieldRef>,
+}
+
+/// Plans a query. `given` are the parameter types a client declared, as far as it did; the others
+/// follow from where a parameter stands, or are text.
+///
+/// # Errors
+/// What DataFusion says of a statement without meaning, or [`crate::resolve::NameError`].
+pub async fn plan(
+    state: &SessionState,
+    catalog: &dyn Catalog,
+    sql: &str,
+    parsed: &Parsed,
+    given: &[Option<DataType>],
+) -> Result<Query> {
+    let names = Names::fetch(state, catalog, sql, &parsed.statement).await?;
+    let to_plan = |types: &[FieldRef]| {
+        let types = types.iter().cloned().map(Some).collect();
+        let mut context = PlannerContext::new().with_prepare_param_data_types(types);
+        let planner = SqlToRel::new_with_options(&names, options(state));
+        match &parsed.statement {
+            Statement::Statement(statement) => planner
+                .sql_statement_to_plan_with_context(ast::Statement::clone(statement), &mut context),
+            other => planner.statement_to_plan(other.clone()),
+        }
+    };
+    let plan = to_plan(&[])?;
+    if parsed.parameters == 0 {
+        return Ok(Query { plan, parameters: vec![] });
+    }
+    let parameters = settle(&plan, parsed.parameters, given)?;
+    Ok(Query { plan: to_plan(&parameters)?, parameters })
+}
+
+fn settle(
+    plan: &LogicalPlan,
+    count: usize,
+    given: &[Option<DataType>],
+) -> Result<Vec<FieldRef>> {
+    let inferred = plan.get_parameter_types()?;
+    let type_of = |number: usize| {
+        let declared = given.get(number - 1).cloned().flatten();
+        let found = || inferred.get(&format!("${number}")).cloned().flatten();
+        declared.or_else(found).unwrap_or(DataType::Utf8)
+    };
+    let field = |number| Arc::new(Field::new(format!("${number}"), type_of(number), true));
+    Ok((1..=count).map(field).collect())
+}
+
+fn options(state: &SessionState) -> ParserOptions {
+    let options = &state.config_options().sql_parser;
+    ParserOptions {
+        parse_float_as_decimal: options.parse_float_as_decimal,
+        collect_spans: options.collect_spans,
+        default_null_ordering: options.default_null_ordering.as_str().into(),
+        ..ParserOptions::default()
+    }
+}
+
+/// Puts values in the place of parameters.
+///
+/// # Errors
+/// When a value does not fit its parameter's type.
+pub fn bind(query: &Query, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
+    if query.parameters.is_empty() {
+        return Ok(query.plan.clone());
+    }
+    let typed = values.into_iter().zip(&query.parameters).map(|(value, field)| {
+        if value.data_type() == *field.data_type() {
+            return Ok(value);
+        }
+        value.cast_to(field.data_type())
+    });
+    let values = typed.collect::<Result<Vec<_>>>()?;
+    query.plan.clone().replace_params_with_values(&ParamValues::from(values))
+}
+
+/// Optimizes a plan.
+///
+/// # Errors
+/// A statement without meaning that planning did not see, such as an overflow between constants.
+pub fn optimize(state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan> {
+    state.optimize(plan)
+}
+
+/// Makes a plan that runs.
+///
+/// # Errors
+/// What listing files or reading their footers said, or a plan that cannot be run.
+pub async fn physical(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    state.query_planner().create_physical_plan(optimized, state).await
+}

@@ -1,0 +1,44 @@
+//! The state plans are made with. In: the engine's settings. Out: a DataFusion session state with
+//! PostgreSQL's functions and rules, cloned for each session. Holds no tables.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::FunctionRegistry;
+use datafusion::optimizer::Analyzer;
+use datafusion::prelude::SessionConfig;
+
+use crate::arithmetic::{self, PgArithmetic};
+use crate::functions;
+
+/// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
+/// wrong.
+const OTHER_MEANING: &[&str] = &["to_char"];
+
+/// Builds the state every session starts from.
+///
+/// # Errors
+/// A function that cannot be registered; a bug.
+pub fn base_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+    let mut analyzer = Analyzer::new();
+    analyzer.rules.insert(0, Arc::new(PgArithmetic));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(analyzer.rules)
+        .build();
+    datafusion_pg_functions::register_all(&mut state);
+    for name in OTHER_MEANING {
+        state.deregister_udf(name)?;
+    }
+    for function in functions::scalar().into_iter().chain(arithmetic::functions()) {
+        state.register_udf(function)?;
+    }
+    for function in functions::ranks(&state) {
+        state.register_udwf(function)?;
+    }
+    Ok(state)
+}

@@ -1,0 +1,235 @@
+//! The catalog as one statement of one session sees it: a snapshot of the metadata, the search
+//! path, pg_catalog and the functions that depend on them. In: names. Out: tables and functions for
+//! the planner. Changes nothing.
+
+mod columns;
+mod view;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+use planner::tables::{self, FileTable};
+
+pub use columns::{decode_columns, encode_columns};
+pub use view::{Definition, view_of};
+
+use crate::error::{PgError, SqlState};
+use crate::meta::{Oid, Relation, RelationKind, Snapshot};
+use crate::pg_catalog::{self, CatalogView};
+use crate::shared::Shared;
+
+/// Views inside views beyond this are an error: a circle cannot be made, a chain this long is one.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// Tables that were opened, by oid; a definition that changed is another value.
+#[derive(Debug, Default)]
+pub struct TableCache(Mutex<HashMap<Oid, (Arc<Relation>, Arc<dyn TableProvider>)>>);
+
+impl TableCache {
+    fn get(&self, relation: &Arc<Relation>) -> Option<Arc<dyn TableProvider>> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (cached, table) = map.get(&relation.oid)?;
+        (**cached == **relation).then(|| Arc::clone(table))
+    }
+
+    fn put(&self, relation: &Arc<Relation>, table: &Arc<dyn TableProvider>) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.insert(relation.oid, (Arc::clone(relation), Arc::clone(table)));
+    }
+
+    /// Forgets a relation that was dropped.
+    pub fn forget(&self, oid: Oid) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&oid);
+    }
+}
+
+/// What a statement must know of its session to find names.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The session's process id.
+    pub pid: i32,
+    /// The role.
+    pub user: String,
+    /// Schemas searched, in order.
+    pub search_path: Vec<String>,
+    /// Settings as SHOW prints them.
+    pub settings: Arc<Vec<(String, String)>>,
+}
+
+/// A [`planner::resolve::Catalog`] for one statement.
+pub struct StatementCatalog<'a> {
+    shared: &'a Shared,
+    state: &'a SessionState,
+    scope: &'a Scope,
+    snapshot: Arc<Snapshot>,
+    system: OnceLock<System>,
+    depth: usize,
+}
+
+/// Built when a statement names something of it.
+struct System {
+    pg_catalog: Arc<dyn SchemaProvider>,
+    information_schema: Arc<dyn SchemaProvider>,
+    functions: HashMap<String, Arc<ScalarUDF>>,
+}
+
+/// Names of the functions that depend on the catalog: most statements use none.
+static FUNCTION_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let functions = pg_catalog::catalog_functions(Arc::new(CatalogView::default()));
+    functions.iter().flat_map(|udf| names_of(udf)).collect()
+});
+
+fn names_of(udf: &ScalarUDF) -> Vec<String> {
+    std::iter::once(udf.name().to_owned()).chain(udf.aliases().iter().cloned()).collect()
+}
+
+impl<'a> StatementCatalog<'a> {
+    /// The catalog as it is now.
+    pub fn new(shared: &'a Shared, state: &'a SessionState, scope: &'a Scope) -> Self {
+        let snapshot = shared.meta.snapshot();
+        Self { shared, state, scope, snapshot, system: OnceLock::new(), depth: 0 }
+    }
+
+    /// The metadata this statement sees.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The stored relation a name means.
+    pub fn relation(&self, name: &TableReference) -> Option<Arc<Relation>> {
+        match name.schema() {
+            Some(schema) => self.snapshot.relation(schema, name.table()).cloned(),
+            None => self
+                .scope
+                .search_path
+                .iter()
+                .find_map(|schema| self.snapshot.relation(schema, name.table()).cloned()),
+        }
+    }
+
+    fn system(&self) -> &System {
+        self.system.get_or_init(|| {
+            let view = Arc::new(view_of(&self.snapshot, self.scope));
+            let functions = pg_catalog::catalog_functions(Arc::clone(&view));
+            let named = |udf: Arc<ScalarUDF>| {
+                let names = names_of(&udf);
+                names.into_iter().map(move |name| (name, Arc::clone(&udf)))
+            };
+            System {
+                pg_catalog: pg_catalog::pg_catalog_schema(Arc::clone(&view)),
+                information_schema: pg_catalog::information_schema(view),
+                functions: functions.into_iter().flat_map(named).collect(),
+            }
+        })
+    }
+
+    async fn open(&self, relation: &Arc<Relation>) -> Result<Arc<dyn TableProvider>> {
+        if relation.kind == RelationKind::View {
+            return self.open_view(relation).await;
+        }
+        if let Some(table) = self.shared.tables.get(relation) {
+            return Ok(table);
+        }
+        let table = open_files(self.shared, self.state, relation)?;
+        self.shared.tables.put(relation, &table);
+        Ok(table)
+    }
+
+    async fn open_view(&self, view: &Relation) -> Result<Arc<dyn TableProvider>> {
+        if self.depth >= VIEW_DEPTH_MAX {
+            let error = PgError::new(SqlState::StatementTooComplex, "views are nested too deeply");
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        let definition = view::Definition::read(&view.definition);
+        let scope = Scope { search_path: definition.search_path, ..self.scope.clone() };
+        let inner = StatementCatalog {
+            shared: self.shared,
+            state: self.state,
+            scope: &scope,
+            snapshot: Arc::clone(&self.snapshot),
+            system: OnceLock::new(),
+            depth: self.depth + 1,
+        };
+        let parsed = planner::parse::parse(&definition.sql).ok().and_then(|mut all| all.pop());
+        let Some(parsed) = parsed else {
+            let error = PgError::new(
+                SqlState::InvalidTableDefinition,
+                format!("the definition of view \"{}\" cannot be read", view.name),
+            );
+            return Err(DataFusionError::External(Box::new(error)));
+        };
+        let query =
+            planner::query::plan(self.state, &inner, &definition.sql, &parsed, &[]).await?;
+        Ok(Arc::new(ViewTable::new(query.plan, Some(definition.sql))))
+    }
+}
+
+#[async_trait]
+impl planner::resolve::Catalog for StatementCatalog<'_> {
+    async fn table(&self, name: &TableReference) -> Result<Option<Arc<dyn TableProvider>>> {
+        match name.schema() {
+            Some("pg_catalog") => return self.system().pg_catalog.table(name.table()).await,
+            Some("information_schema") => {
+                return self.system().information_schema.table(name.table()).await;
+            }
+            // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
+            None if name.table().starts_with("pg_") => {
+                if let Some(table) = self.system().pg_catalog.table(name.table()).await? {
+                    return Ok(Some(table));
+                }
+            }
+            _ => {}
+        }
+        match self.relation(name) {
+            Some(relation) => self.open(&relation).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn function(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if !FUNCTION_NAMES.iter().any(|known| known == name) {
+            return None;
+        }
+        self.system().functions.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.snapshot.relations().map(|relation| relation.name.clone()).collect()
+    }
+}
+
+/// Opens the files of a table, with the columns it was made with.
+///
+/// # Errors
+/// A location that is gone or not allowed any more.
+pub fn open_files(
+    shared: &Shared,
+    state: &SessionState,
+    relation: &Relation,
+) -> Result<Arc<dyn TableProvider>> {
+    let partitions = columns::partition_columns(&relation.partition_columns);
+    let schema: SchemaRef = decode_columns(&relation.columns)?;
+    let table = file_table(relation, partitions.clone());
+    let base: &Path = &shared.data_dir;
+    let url = tables::locate(shared.engine.roots(), base, &relation.location)?;
+    let name = TableReference::partial(relation.schema.as_str(), relation.oid.to_string());
+    tables::table(state, url, &name, &table, tables::without(&schema, &partitions))
+}
+
+/// How a stored relation's files are read.
+fn file_table(relation: &Relation, partition_columns: Vec<(String, DataType)>) -> FileTable {
+    FileTable {
+        format: relation.format.clone(),
+        location: relation.location.clone(),
+        options: serde_json::from_str(&relation.options).unwrap_or_default(),
+        partition_columns,
+    }
+}

@@ -1,0 +1,266 @@
+//! One session's conversation: reads messages, runs statements, writes answers. In: a socket that
+//! has logged in. Out: bytes, until the client leaves or the server stops. While a statement runs
+//! the socket is still read, so that a client that vanishes is noticed.
+
+mod extended;
+mod prepared;
+mod pump;
+mod simple;
+mod statements;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use crate::cancel::{Cancel, Registration, shutdown};
+use crate::catalog::Scope;
+use crate::error::{PgError, PgResult, Severity, SqlState};
+use crate::session::Session;
+use crate::session::variables::VARIABLES;
+use crate::shared::Shared;
+use crate::statement::query::Context;
+use crate::wire::backend;
+use crate::wire::frame::FrameReader;
+use crate::wire::frontend::{self, Message};
+
+pub use prepared::{Portal, Prepared};
+
+/// A socket, encrypted or not.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A session and its socket.
+pub struct Connection<S> {
+    shared: Arc<Shared>,
+    session: Session,
+    registration: Registration,
+    reader: FrameReader<ReadHalf<S>>,
+    writer: WriteHalf<S>,
+    /// Answers not yet written.
+    out: BytesMut,
+    statements: HashMap<String, Arc<Prepared>>,
+    portals: HashMap<String, Portal>,
+    /// After an error in the extended protocol everything up to Sync is skipped.
+    skipping: bool,
+}
+
+/// What to do after a message.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Continue,
+    Close,
+}
+
+impl<S: Stream> Connection<S> {
+    /// A connection right after login.
+    pub fn new(
+        shared: Arc<Shared>,
+        session: Session,
+        registration: Registration,
+        reader: FrameReader<ReadHalf<S>>,
+        writer: WriteHalf<S>,
+    ) -> Self {
+        Self {
+            shared,
+            session,
+            registration,
+            reader,
+            writer,
+            out: BytesMut::new(),
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            skipping: false,
+        }
+    }
+
+    /// Serves the session until its end. Tells the client why when the end is ours.
+    pub async fn serve(mut self) {
+        self.greet();
+        if let Err(error) = self.conversation().await {
+            tracing::debug!(pid = self.registration.pid, %error, "session ends");
+            let error = PgError { severity: Severity::Fatal, ..error };
+            backend::error(&mut self.out, &error);
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.flush()).await;
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.writer.shutdown()).await;
+    }
+
+    fn greet(&mut self) {
+        for variable in VARIABLES {
+            if let Some(name) = variable.reported {
+                let value = self.session.variables.get(variable);
+                backend::parameter(&mut self.out, name, &value);
+            }
+        }
+        backend::key_data(&mut self.out, self.registration.pid, &self.registration.secret);
+        backend::ready(&mut self.out, self.session.status());
+    }
+
+    /// Message after message. An error that comes out of here ends the session.
+    async fn conversation(&mut self) -> PgResult<()> {
+        loop {
+            let Some(message) = self.next_message().await? else { return Ok(()) };
+            let message = match message {
+                Ok(message) => message,
+                Err(error) if error.severity == Severity::Fatal => return Err(error),
+                // A text that is not UTF-8 fails its statement and not the session.
+                Err(error) => {
+                    self.fail(error)?;
+                    continue;
+                }
+            };
+            if self.answer(message).await? == Next::Close {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn answer(&mut self, message: Message) -> PgResult<Next> {
+        match message {
+            Message::Terminate => return Ok(Next::Close),
+            Message::Query(sql) => {
+                self.skipping = false;
+                self.simple_query(&sql).await?;
+                self.ready();
+            }
+            Message::Sync => {
+                self.skipping = false;
+                self.sync();
+                self.ready();
+            }
+            Message::Flush => self.flush().await?,
+            Message::Copy => {}
+            Message::Password(_) => return Err(PgError::protocol("unexpected password message")),
+            other if !self.skipping => {
+                if let Err(error) = self.extended(other).await {
+                    self.skipping = true;
+                    self.report(error)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Next::Continue)
+    }
+
+    /// The next message; none at the end. Writes what is buffered before it waits.
+    async fn next_message(&mut self) -> PgResult<Option<PgResult<Message>>> {
+        let longest = usize::try_from(self.shared.settings.max_message_size.0).unwrap_or(usize::MAX);
+        loop {
+            if let Some(frame) = self.reader.buffered_message(longest)? {
+                return Ok(Some(frontend::read(frame)));
+            }
+            self.flush().await?;
+            let timeout = self.idle_timeout();
+            let deadline = timeout.as_ref().map(|(after, _)| Instant::now() + *after);
+            tokio::select! {
+                read = self.reader.fill() => {
+                    if !matches!(read, Ok(1..)) {
+                        return Ok(None);
+                    }
+                }
+                () = self.shared.stopping.cancelled() => return Err(shutdown()),
+                () = sleep_until(deadline) => {
+                    return Err(timeout.map_or_else(shutdown, |(_, error)| error));
+                }
+            }
+        }
+    }
+
+    /// How long an idle session may stay so, and the error when it stays longer.
+    fn idle_timeout(&self) -> Option<(Duration, PgError)> {
+        use crate::session::Transaction;
+        if self.session.transaction == Transaction::Idle {
+            let after = self.session.variables.duration("idle_session_timeout")?;
+            let message = "terminating connection due to idle-session timeout";
+            return Some((after, PgError::fatal(SqlState::IdleSessionTimeout, message)));
+        }
+        let after = self.session.variables.duration("idle_in_transaction_session_timeout")?;
+        let message = "terminating connection due to idle-in-transaction timeout";
+        Some((after, PgError::fatal(SqlState::IdleInTransactionTimeout, message)))
+    }
+
+    fn ready(&mut self) {
+        backend::ready(&mut self.out, self.session.status());
+    }
+
+    /// Tells the client of an error; a fatal one comes back.
+    fn report(&mut self, error: PgError) -> PgResult<()> {
+        self.session.failed();
+        if error.severity == Severity::Fatal {
+            return Err(error);
+        }
+        backend::error(&mut self.out, &error);
+        Ok(())
+    }
+
+    /// An error outside a statement, followed by ReadyForQuery as after a simple query.
+    fn fail(&mut self, error: PgError) -> PgResult<()> {
+        self.report(error)?;
+        self.ready();
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> PgResult<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let written = self.writer.write_all(&self.out).await;
+        self.out.clear();
+        // An idle session keeps no large buffer.
+        if self.out.capacity() > crate::limits::IDLE_BUFFER_BYTES {
+            self.out = BytesMut::new();
+        }
+        written.map_err(|_| crate::cancel::Reason::ClientGone.error())?;
+        self.writer.flush().await.map_err(|_| crate::cancel::Reason::ClientGone.error())
+    }
+
+    /// What a statement needs of this session.
+    fn context(&self) -> Context {
+        let variables = &self.session.variables;
+        let user = self.session.identity.user.clone();
+        let settings = VARIABLES.iter().map(|v| (v.name.to_owned(), variables.get(v)));
+        Context {
+            shared: Arc::clone(&self.shared),
+            scope: Scope {
+                pid: self.registration.pid,
+                search_path: variables.search_path(&user),
+                user,
+                settings: Arc::new(settings.collect()),
+            },
+            zone: variables.show("timezone").unwrap_or_default(),
+            now: self.session.now(),
+        }
+    }
+
+    /// When the statement that starts now times out.
+    fn deadline(&self) -> Option<Instant> {
+        Some(Instant::now() + self.session.variables.duration("statement_timeout")?)
+    }
+}
+
+/// A statement in progress: what ends it, and when.
+pub(crate) struct Running {
+    pub(crate) cancel: Cancel,
+    pub(crate) deadline: Option<Instant>,
+    _guard: crate::cancel::StatementGuard,
+}
+
+impl<S: Stream> Connection<S> {
+    /// From here on a cancel request ends this statement.
+    fn begin_statement(&self) -> Running {
+        let (cancel, guard) = self.registration.begin();
+        Running { cancel, deadline: self.deadline(), _guard: guard }
+    }
+}
+
+/// Sleeps until then, or for ever.
+pub(crate) async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,218 @@
+//! The extended protocol: Parse, Bind, Describe, Execute, Close. In: one message. Out: its answer,
+//! or an error after which messages are skipped up to Sync.
+
+use std::sync::Arc;
+
+use super::prepared::{Portal, Prepared, Progress, duplicate_statement};
+use super::simple::tag;
+use super::{Connection, Running, Stream};
+use crate::encode::Format;
+use crate::error::{PgError, PgResult, SqlState};
+use crate::params::decode_param;
+use crate::session::Transaction;
+use crate::statement::Outcome;
+use crate::statement::rows::{End, Rows};
+use crate::wire::backend;
+use crate::wire::frontend::{Bind, Message, Target};
+
+impl<S: Stream> Connection<S> {
+    /// Answers one message.
+    pub(super) async fn extended(&mut self, message: Message) -> PgResult<()> {
+        let running = self.begin_statement();
+        match message {
+            Message::Parse { name, sql, types } => {
+                if !name.is_empty() && self.statements.contains_key(&name) {
+                    return Err(duplicate_statement(&name));
+                }
+                let prepared = self.prepare(&running, &sql, &types).await?;
+                self.keep_statement(&name, prepared)?;
+                backend::parse_complete(&mut self.out);
+            }
+            Message::Bind(bind) => {
+                self.bind(&bind)?;
+                backend::bind_complete(&mut self.out);
+            }
+            Message::Describe(target) => self.describe(target)?,
+            Message::Execute { portal, max_rows } => {
+                self.execute(&running, &portal, max_rows).await?;
+            }
+            Message::Close(Target::Statement(name)) => {
+                if let Some(closed) = self.statements.remove(&name) {
+                    self.portals.retain(|_, portal| !Arc::ptr_eq(&portal.prepared, &closed));
+                }
+                backend::close_complete(&mut self.out);
+            }
+            Message::Close(Target::Portal(name)) => {
+                self.portals.remove(&name);
+                backend::close_complete(&mut self.out);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sync ends the implicit transaction, and with it its portals.
+    pub(super) fn sync(&mut self) {
+        if self.session.transaction == Transaction::Idle {
+            self.portals.clear();
+        }
+    }
+
+    fn bind(&mut self, bind: &Bind) -> PgResult<()> {
+        let prepared = self.statement(&bind.statement)?;
+        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
+            let message = format!("cursor \"{}\" already exists", bind.portal);
+            return Err(PgError::new(SqlState::DuplicateCursor, message));
+        }
+        let most = self.shared.settings.max_portals;
+        if self.portals.len() >= most && !self.portals.contains_key(&bind.portal) {
+            let message = format!("too many open portals (limit {most})");
+            return Err(PgError::new(SqlState::ConfigurationLimit, message));
+        }
+        let values = self.values(&prepared, bind)?;
+        let formats = formats(&bind.result_formats)?;
+        let columns = prepared.shape.as_ref().map_or(0, |shape| shape.columns.len());
+        if formats.len() > 1 && formats.len() != columns {
+            let message = format!(
+                "bind message has {} result formats but query has {columns} columns",
+                formats.len()
+            );
+            return Err(PgError::new(SqlState::ProtocolViolation, message));
+        }
+        let formats = match formats.as_slice() {
+            [all] => vec![*all; columns],
+            _ => formats,
+        };
+        let portal = Portal { prepared, values, formats, progress: Progress::Start };
+        self.portals.insert(bind.portal.clone(), portal);
+        Ok(())
+    }
+
+    fn values(
+        &self,
+        prepared: &Prepared,
+        bind: &Bind,
+    ) -> PgResult<Vec<datafusion::common::ScalarValue>> {
+        let (wanted, got) = (prepared.parameters.len(), bind.values.len());
+        if wanted != got {
+            let message = format!(
+                "bind message supplies {got} parameters, but prepared statement \"{}\" requires {wanted}",
+                bind.statement
+            );
+            return Err(PgError::new(SqlState::ProtocolViolation, message));
+        }
+        let formats = formats(&bind.formats)?;
+        if formats.len() > 1 && formats.len() != got {
+            let message = format!("bind message has {} parameter formats but {got} parameters", formats.len());
+            return Err(PgError::new(SqlState::ProtocolViolation, message));
+        }
+        let options = self.session.variables.format_options();
+        let mut values = Vec::with_capacity(got);
+        for (index, (value, oid)) in bind.values.iter().zip(&prepared.parameters).enumerate() {
+            let format = formats.get(index).or(formats.first()).copied().unwrap_or_default();
+            let decoded = decode_param(*oid, format, value.as_deref(), &options).map_err(|error| {
+                if error.state == SqlState::InvalidBinaryRepresentation {
+                    let message = format!("incorrect binary data format in bind parameter {}", index + 1);
+                    return PgError { message, ..error };
+                }
+                error
+            })?;
+            values.push(decoded);
+        }
+        Ok(values)
+    }
+
+    fn describe(&mut self, target: Target) -> PgResult<()> {
+        match target {
+            Target::Statement(name) => {
+                let prepared = self.statement(&name)?;
+                backend::parameters(&mut self.out, &prepared.parameters);
+                self.describe_columns(&prepared, &[]);
+            }
+            Target::Portal(name) => {
+                let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
+                let (prepared, formats) = (Arc::clone(&portal.prepared), portal.formats.clone());
+                self.describe_columns(&prepared, &formats);
+            }
+        }
+        Ok(())
+    }
+
+    fn describe_columns(&mut self, prepared: &Prepared, formats: &[Format]) {
+        match &prepared.shape {
+            Some(shape) => backend::row_description(&mut self.out, &shape.columns, formats),
+            None => backend::no_data(&mut self.out),
+        }
+    }
+
+    async fn execute(&mut self, running: &Running, name: &str, max_rows: usize) -> PgResult<()> {
+        let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
+        let limit = (max_rows > 0).then_some(max_rows);
+        let (prepared, formats) = (Arc::clone(&portal.prepared), portal.formats.clone());
+        let (rows, verb) = match std::mem::replace(&mut portal.progress, Progress::Complete) {
+            Progress::Suspended(rows) => (*rows, "SELECT"),
+            Progress::Complete if prepared.shape.is_some() => {
+                backend::complete(&mut self.out, "SELECT 0");
+                return Ok(());
+            }
+            Progress::Complete => {
+                let message = format!("portal \"{name}\" cannot be run");
+                return Err(PgError::new(SqlState::ObjectNotInPrerequisiteState, message));
+            }
+            Progress::Start => {
+                if prepared.parsed.is_none() && prepared.planned.is_none() {
+                    backend::empty_query(&mut self.out);
+                    return Ok(());
+                }
+                let values = std::mem::take(&mut portal.values);
+                match self.prepared_outcome(running, prepared, values).await? {
+                    Outcome::Done { tag, notices } => {
+                        for notice in &notices {
+                            backend::error(&mut self.out, notice);
+                        }
+                        backend::complete(&mut self.out, &tag);
+                        return Ok(());
+                    }
+                    Outcome::Rows { shape, source, verb } => {
+                        let options = self.session.variables.format_options();
+                        (Rows::new(source, &shape, &formats, &options)?, verb)
+                    }
+                }
+            }
+        };
+        self.send_rows(running, name, rows, limit, verb).await
+    }
+
+    async fn send_rows(
+        &mut self,
+        running: &Running,
+        portal: &str,
+        mut rows: Rows,
+        limit: Option<usize>,
+        verb: &str,
+    ) -> PgResult<()> {
+        if let Some(sent) = rows.encode_now(&mut self.out)? {
+            backend::complete(&mut self.out, &tag(verb, sent));
+            return Ok(());
+        }
+        let run = rows.run(&self.shared, running.cancel.clone(), limit);
+        match self.pump(running, run).await? {
+            End::Complete(sent) => backend::complete(&mut self.out, &tag(verb, sent)),
+            End::Suspended(_, rest) => {
+                if let Some(portal) = self.portals.get_mut(portal) {
+                    portal.progress = Progress::Suspended(rest);
+                }
+                backend::suspended(&mut self.out);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn formats(codes: &[i16]) -> PgResult<Vec<Format>> {
+    codes.iter().map(|code| Format::from_code(*code)).collect()
+}
+
+fn no_portal(name: &str) -> PgError {
+    PgError::new(SqlState::InvalidCursorName, format!("portal \"{name}\" does not exist"))
+}

@@ -1,0 +1,98 @@
+//! The simple protocol: one message, any number of statements. In: a text. Out: the answers to its
+//! statements, each sent before the next one runs, up to the first that fails.
+
+use std::sync::Arc;
+
+use super::{Connection, Running, Stream};
+use crate::error::{PgError, PgResult, SqlState};
+use crate::limits::STATEMENTS_IN_QUERY_MAX_COUNT;
+use crate::session::Transaction;
+use crate::statement::query::constant_rows;
+use crate::statement::rows::{End, Rows};
+use crate::statement::{Outcome, Shape, Source};
+use crate::wire::backend;
+
+impl<S: Stream> Connection<S> {
+    /// Answers a Query message; an error that comes out ends the session.
+    pub(super) async fn simple_query(&mut self, sql: &str) -> PgResult<()> {
+        // A simple query ends the unnamed statement and portal, as in PostgreSQL.
+        self.statements.remove("");
+        self.portals.remove("");
+        let running = self.begin_statement();
+        if let Err(error) = self.simple_statements(&running, sql).await {
+            return self.report(error);
+        }
+        Ok(())
+    }
+
+    async fn simple_statements(&mut self, running: &Running, sql: &str) -> PgResult<()> {
+        let zone = self.session.variables.show("timezone").unwrap_or_default();
+        if !matches!(self.session.transaction, Transaction::Failed(_))
+            && let Some(constant) = self.shared.constants.get(sql, &zone)
+        {
+            return self.simple_answer(running, constant_rows(&constant)).await;
+        }
+        let parsed = self.parse(running, sql).await?;
+        if parsed.is_empty() {
+            backend::empty_query(&mut self.out);
+        }
+        if parsed.len() > STATEMENTS_IN_QUERY_MAX_COUNT {
+            let message = format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
+            return Err(PgError::new(SqlState::ProgramLimitExceeded, message));
+        }
+        // The answer to one statement of several does not answer the whole text.
+        let text: Arc<str> = match parsed.len() {
+            1 => sql.into(),
+            _ => format!("{sql} ").into(),
+        };
+        for statement in &parsed {
+            let outcome = self.outcome(running, &text, statement).await?;
+            self.simple_answer(running, outcome).await?;
+        }
+        Ok(())
+    }
+
+    async fn simple_answer(&mut self, running: &Running, outcome: Outcome) -> PgResult<()> {
+        match outcome {
+            Outcome::Done { tag, notices } => {
+                for notice in &notices {
+                    backend::error(&mut self.out, notice);
+                }
+                backend::complete(&mut self.out, &tag);
+                Ok(())
+            }
+            Outcome::Rows { shape, source, verb } => self.simple_rows(running, &shape, source, verb).await,
+        }
+    }
+
+    async fn simple_rows(
+        &mut self,
+        running: &Running,
+        shape: &Shape,
+        source: Source,
+        verb: &str,
+    ) -> PgResult<()> {
+        let options = self.session.variables.format_options();
+        let mut rows = Rows::new(source, shape, &[], &options)?;
+        backend::row_description(&mut self.out, &shape.columns, &[]);
+        let sent = match rows.encode_now(&mut self.out)? {
+            Some(sent) => sent,
+            None => {
+                let run = rows.run(&self.shared, running.cancel.clone(), None);
+                match self.pump(running, run).await? {
+                    End::Complete(sent) | End::Suspended(sent, _) => sent,
+                }
+            }
+        };
+        backend::complete(&mut self.out, &tag(verb, sent));
+        Ok(())
+    }
+}
+
+/// The tag of a statement that gave rows.
+pub(super) fn tag(verb: &str, rows: usize) -> String {
+    match verb {
+        "SELECT" => format!("SELECT {rows}"),
+        other => other.to_owned(),
+    }
+}

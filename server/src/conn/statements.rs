@@ -1,0 +1,260 @@
+//! Running one statement of this session, whatever protocol it came with. In: the parsed statement
+//! and its values. Out: its outcome; rows are still to be sent.
+
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::sql::parser::Statement as Sql;
+use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
+use planner::parse::Parsed;
+use planner::resolve::Catalog as _;
+
+use super::prepared::Prepared;
+use super::{Connection, Running, Stream};
+use crate::catalog::StatementCatalog;
+use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::session::{Transaction, in_failed_transaction};
+use crate::session::variables::VARIABLES;
+use crate::statement::kind::{self, Kind};
+use crate::statement::query::{self, Planned};
+use crate::statement::{Outcome, copy, ddl, explain, session_commands};
+use crate::types::{format_type, pg_type_of};
+use crate::wire::backend;
+
+impl<S: Stream> Connection<S> {
+    /// Runs a statement up to its outcome.
+    pub(super) async fn outcome(
+        &mut self,
+        running: &Running,
+        sql: &Arc<str>,
+        parsed: &Arc<Parsed>,
+    ) -> PgResult<Outcome> {
+        let kind = kind::of(&parsed.statement);
+        self.admit(kind, &parsed.statement)?;
+        match kind {
+            Kind::Query => {
+                let (context, text, statement) =
+                    (self.context(), Arc::clone(sql), Arc::clone(parsed));
+                let work = self.shared.planning.spawn(async move {
+                    let planned = query::plan(&context, &text, &statement, &[]).await?;
+                    no_parameters(&planned)?;
+                    query::ready(&context, &text, &planned, vec![]).await
+                });
+                self.wait(running, work).await
+            }
+            Kind::Session => self.session_statement(running, parsed).await,
+            Kind::Definition(what) => {
+                self.session.outside_transaction(what)?;
+                let (context, text, statement) =
+                    (self.context(), Arc::clone(sql), Arc::clone(parsed));
+                let work = async move { ddl::run(&context, &text, &statement).await };
+                let work = self.shared.planning.spawn(work);
+                self.wait(running, work).await
+            }
+            Kind::Write(what) => {
+                self.session.outside_transaction(what)?;
+                let (context, text, statement) =
+                    (self.context(), Arc::clone(sql), Arc::clone(parsed));
+                let cancel = running.cancel.clone();
+                let work = async move { copy::run(&context, &text, &statement, &cancel).await };
+                let work = self.shared.planning.spawn(work);
+                self.wait(running, work).await
+            }
+            Kind::Explain => {
+                let (context, text, statement) =
+                    (self.context(), Arc::clone(sql), Arc::clone(parsed));
+                let cancel = running.cancel.clone();
+                let work = self.shared.planning.spawn(async move {
+                    match &statement.statement {
+                        Sql::Explain(inner) => explain::run(&context, &text, inner, &cancel).await,
+                        other => Err(PgError::unsupported(kind::words(other))),
+                    }
+                });
+                self.wait(running, work).await
+            }
+            Kind::Unsupported => Err(PgError::unsupported(kind::words(&parsed.statement))),
+        }
+    }
+
+    /// A prepared statement with its values.
+    pub(super) async fn prepared_outcome(
+        &mut self,
+        running: &Running,
+        prepared: Arc<Prepared>,
+        values: Vec<ScalarValue>,
+    ) -> PgResult<Outcome> {
+        if prepared.planned.is_none() {
+            let Some(parsed) = &prepared.parsed else { return Ok(Outcome::done("")) };
+            return self.outcome(running, &prepared.sql, parsed).await;
+        }
+        if matches!(self.session.transaction, Transaction::Failed(_)) {
+            return Err(in_failed_transaction());
+        }
+        if let Some(constant) = prepared.planned.as_ref().and_then(|p| p.constant.as_ref()) {
+            return Ok(query::constant_rows(constant));
+        }
+        let prepared = self.current(running, prepared).await?;
+        let context = self.context();
+        let work = self.shared.planning.spawn(async move {
+            match &prepared.planned {
+                Some(planned) => query::ready(&context, &prepared.sql, planned, values).await,
+                None => Err(PgError::unsupported("this statement")),
+            }
+        });
+        self.wait(running, work).await
+    }
+
+    /// Refuses what this transaction cannot run.
+    fn admit(&self, kind: Kind, statement: &Sql) -> PgResult<()> {
+        if matches!(self.session.transaction, Transaction::Failed(_)) && !ends_transaction(statement) {
+            return Err(in_failed_transaction());
+        }
+        let (Kind::Definition(what) | Kind::Write(what)) = kind else { return Ok(()) };
+        let on = |name| self.session.variables.show(name).is_ok_and(|value| value == "on");
+        if on("transaction_read_only") || on("default_transaction_read_only") {
+            let message = format!("cannot execute {what} in a read-only transaction");
+            return Err(PgError::new(SqlState::ReadOnlySqlTransaction, message));
+        }
+        Ok(())
+    }
+
+    async fn session_statement(&mut self, running: &Running, parsed: &Arc<Parsed>) -> PgResult<Outcome> {
+        let before: Vec<String> = self.reported().collect();
+        let outcome = match &parsed.statement {
+            Sql::Statement(statement) => match statement.as_ref() {
+                Statement::Prepare { name, data_types, statement } => {
+                    let name = name.value.clone();
+                    Box::pin(self.sql_prepare(running, &name, data_types, statement)).await
+                }
+                Statement::Execute { name: Some(name), parameters, .. } => {
+                    let prepared = self.statement(&last_part(name))?;
+                    let values = self.execute_values(&prepared, parameters)?;
+                    Box::pin(self.prepared_outcome(running, prepared, values)).await
+                }
+                Statement::Deallocate { name, .. } => self.deallocate(&name.value, name.quote_style.is_none()),
+                Statement::Discard { object_type } => self.discard(object_type),
+                Statement::ShowTables { .. } => self.show_tables(),
+                Statement::ExplainTable { table_name, .. } => self.describe_table(running, table_name).await,
+                _ => session_commands::run(&mut self.session, &parsed.statement),
+            },
+            _ => session_commands::run(&mut self.session, &parsed.statement),
+        };
+        self.report_changes(&before);
+        if self.session.transaction == Transaction::Idle && ends_transaction(&parsed.statement) {
+            self.portals.clear();
+        }
+        outcome
+    }
+
+    fn deallocate(&mut self, name: &str, plain: bool) -> PgResult<Outcome> {
+        if plain && name.eq_ignore_ascii_case("all") {
+            self.statements.clear();
+            return Ok(Outcome::done("DEALLOCATE ALL"));
+        }
+        self.statement(name)?;
+        self.statements.remove(name);
+        Ok(Outcome::done("DEALLOCATE"))
+    }
+
+    fn discard(&mut self, what: &DiscardObject) -> PgResult<Outcome> {
+        if matches!(what, DiscardObject::ALL) {
+            self.session.outside_transaction("DISCARD ALL")?;
+            self.session.variables.reset_all();
+            self.statements.clear();
+            self.portals.clear();
+        }
+        Ok(Outcome::done(format!("DISCARD {what}")))
+    }
+
+    /// Values of the settings clients are told of.
+    fn reported(&self) -> impl Iterator<Item = String> + '_ {
+        let told = VARIABLES.iter().filter(|variable| variable.reported.is_some());
+        told.map(|variable| self.session.variables.get(variable))
+    }
+
+    fn report_changes(&mut self, before: &[String]) {
+        let after: Vec<String> = self.reported().collect();
+        let names = VARIABLES.iter().filter_map(|variable| variable.reported);
+        for ((name, old), new) in names.zip(before).zip(&after) {
+            if old != new {
+                backend::parameter(&mut self.out, name, new);
+            }
+        }
+    }
+
+    /// SHOW TABLES: what the search path reaches.
+    pub(super) fn show_tables(&self) -> PgResult<Outcome> {
+        let snapshot = self.shared.meta.snapshot();
+        let relations: Vec<_> = snapshot.relations().collect();
+        let column = |value: fn(&crate::meta::Relation) -> &str| {
+            relations.iter().map(|relation| Some(value(relation).to_owned())).collect()
+        };
+        Outcome::table(
+            "SHOW",
+            &[
+                ("table_schema", column(|relation| &relation.schema)),
+                ("table_name", column(|relation| &relation.name)),
+                ("table_type", column(|relation| relation.kind.noun())),
+            ],
+        )
+    }
+
+    /// DESCRIBE: columns with the types PostgreSQL would name.
+    async fn describe_table(&mut self, running: &Running, name: &ObjectName) -> PgResult<Outcome> {
+        let parts: Vec<_> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(|i| i.value.clone()).collect();
+        let reference = match parts.as_slice() {
+            [schema, table] => datafusion::common::TableReference::partial(schema.clone(), table.clone()),
+            _ => datafusion::common::TableReference::bare(last_part(name)),
+        };
+        let context = self.context();
+        let work = self.shared.planning.spawn(async move {
+            let state = context.state();
+            let catalog = StatementCatalog::new(&context.shared, &state, &context.scope);
+            let table = catalog.table(&reference).await.map_err(|e| engine::from_engine(&e, ""))?;
+            let missing = || {
+                let message = format!("relation \"{reference}\" does not exist");
+                PgError::new(SqlState::UndefinedTable, message)
+            };
+            Ok(table.ok_or_else(missing)?.schema())
+        });
+        let schema = self.wait(running, work).await?;
+        let fields = schema.fields();
+        let types = fields.iter().map(|field| {
+            let shown = pg_type_of(field);
+            Some(format_type(shown.oid, Some(shown.typmod)))
+        });
+        let nullable = |field: &Arc<datafusion::arrow::datatypes::Field>| {
+            Some(if field.is_nullable() { "YES" } else { "NO" }.to_owned())
+        };
+        Outcome::table(
+            "DESCRIBE",
+            &[
+                ("column_name", fields.iter().map(|field| Some(field.name().clone())).collect()),
+                ("data_type", types.collect()),
+                ("is_nullable", fields.iter().map(nullable).collect()),
+            ],
+        )
+    }
+}
+
+fn no_parameters(planned: &Planned) -> PgResult<()> {
+    match &planned.query {
+        Some(query) if !query.parameters.is_empty() => {
+            Err(PgError::new(SqlState::UndefinedParameter, "there is no parameter $1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn ends_transaction(statement: &Sql) -> bool {
+    let Sql::Statement(statement) = statement else { return false };
+    matches!(
+        statement.as_ref(),
+        Statement::Commit { .. } | Statement::Rollback { savepoint: None, .. }
+    )
+}
+
+fn last_part(name: &ObjectName) -> String {
+    let last = name.0.last().and_then(ObjectNamePart::as_ident);
+    last.map(|ident| ident.value.clone()).unwrap_or_default()
+}

@@ -1,0 +1,128 @@
+//! From an accepted socket to a session. In: a TCP connection. Out: a [`Connection`] that serves
+//! itself, or nothing. Everything before the session is bounded in bytes and in time, and every
+//! error there is FATAL and closes.
+
+mod login;
+mod startup;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncWriteExt, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::conn::{Connection, Stream};
+use crate::error::{PgError, PgResult, SqlState};
+use crate::shared::Shared;
+use crate::wire::backend;
+use crate::wire::frame::FrameReader;
+use startup::Opening;
+
+/// Accepts connections until the server stops.
+pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => spawn(&shared, socket, peer),
+                // Out of file descriptors, most likely: wait for one rather than spin.
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            },
+            () = shared.stopping.cancelled() => return,
+        }
+    }
+}
+
+fn spawn(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
+    let half_open = shared.half_open.fetch_add(1, Ordering::Relaxed);
+    let guard = HalfOpen(Arc::clone(shared));
+    if half_open >= shared.settings.max_prelogin_connections {
+        // Dropped without a word: words to strangers are what a flood wants us to spend.
+        drop(guard);
+        return;
+    }
+    let shared = Arc::clone(shared);
+    let tracker = shared.connections.clone();
+    tracker.spawn(async move {
+        // A latency-bound protocol: small answers leave at once.
+        let _ = socket.set_nodelay(true);
+        open(shared, socket, peer, guard).await;
+    });
+}
+
+/// Counts a connection that has not logged in.
+struct HalfOpen(Arc<Shared>);
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        self.0.half_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn open(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, guard: HalfOpen) {
+    let limit = shared.settings.authentication_timeout;
+    let deadline = tokio::time::Instant::now() + limit;
+    let opening = tokio::time::timeout_at(deadline, startup::negotiate(&shared, socket)).await;
+    match opening {
+        Ok(Ok(Opening::Plain(reader))) => log_in(shared, reader, None, peer, deadline, guard).await,
+        Ok(Ok(Opening::Tls(reader, certificate))) => {
+            log_in(shared, *reader, Some(certificate), peer, deadline, guard).await;
+        }
+        Ok(Ok(Opening::Ended)) => {}
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "connection refused"),
+        Err(_) => tracing::debug!(%peer, "no startup within the authentication timeout"),
+    }
+}
+
+async fn log_in<S: Stream + 'static>(
+    shared: Arc<Shared>,
+    reader: FrameReader<S>,
+    certificate: Option<Arc<Vec<u8>>>,
+    peer: SocketAddr,
+    deadline: tokio::time::Instant,
+    guard: HalfOpen,
+) {
+    let (mut reader, mut writer) = reader.split();
+    let login = login::log_in(&shared, &mut reader, &mut writer, certificate, peer);
+    let result = tokio::time::timeout_at(deadline, login).await.unwrap_or_else(|_| {
+        let message = "canceling authentication due to timeout";
+        Err(PgError::fatal(SqlState::QueryCanceled, message))
+    });
+    drop(guard);
+    match result {
+        Ok(Some((session, registration))) => {
+            // Boxed: the state of a session is large, that of the login beside it is not needed.
+            let connection = Connection::new(shared, session, registration, reader, writer);
+            Box::pin(connection.serve()).await;
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::info!(%peer, %error, "login failed");
+            refuse(&mut writer, error).await;
+        }
+    }
+}
+
+/// Tells why, FATAL, and closes.
+async fn refuse<S: Stream>(writer: &mut WriteHalf<S>, error: PgError) {
+    let mut out = BytesMut::new();
+    let error = PgError { severity: crate::error::Severity::Fatal, ..error };
+    backend::error(&mut out, &error);
+    let tell = async {
+        writer.write_all(&out).await?;
+        writer.shutdown().await
+    };
+    // Whoever does not read it has closed already or never will.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), tell).await;
+}
+
+/// Writes during startup and login, where nothing is large.
+async fn send<W: tokio::io::AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> PgResult<()> {
+    let lost = |_| crate::cancel::Reason::ClientGone.error();
+    writer.write_all(bytes).await.map_err(lost)?;
+    writer.flush().await.map_err(lost)
+}

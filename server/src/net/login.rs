@@ -1,0 +1,247 @@
+//! Startup packet and SCRAM login. In: a reader at the startup packet. Out: a session and its place
+//! among all, or a FATAL error that says no more than a stranger may know.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use pgwire::messages::startup::Authentication;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::send;
+use crate::auth::{ScramExchange, Verifier};
+use crate::cancel::Registration;
+use crate::error::{PgError, PgResult, SqlState};
+use crate::limits::{SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES};
+use crate::session::settings::Variables;
+use crate::session::{Identity, Session};
+use crate::shared::Shared;
+use crate::wire::backend;
+use crate::wire::frame::FrameReader;
+use crate::wire::frontend::{Message, bad_encoding, read};
+
+/// The one database of a server.
+const DATABASE: &str = "mobula";
+/// The newest minor version of protocol 3 that is spoken.
+const MINOR_NEWEST: u16 = 2;
+
+/// What a client says of itself.
+#[derive(Debug, Default)]
+struct Startup {
+    minor: u16,
+    parameters: Vec<(String, String)>,
+}
+
+/// Logs a client in; none when it left.
+pub(super) async fn log_in<R, W>(
+    shared: &Arc<Shared>,
+    reader: &mut FrameReader<R>,
+    writer: &mut W,
+    certificate: Option<Arc<Vec<u8>>>,
+    peer: SocketAddr,
+) -> PgResult<Option<(Session, Registration)>>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let Some(frame) = reader.untyped(STARTUP_PACKET_MAX_BYTES).await? else { return Ok(None) };
+    let startup = parse(frame.body)?;
+    let (minor, unknown) = startup.negotiated();
+    if minor != startup.minor || !unknown.is_empty() {
+        let mut out = BytesMut::new();
+        backend::negotiate_version(&mut out, minor, &unknown);
+        send(writer, &out).await?;
+    }
+    let user = startup.get("user").unwrap_or_default().to_owned();
+    if user.is_empty() {
+        let message = "no PostgreSQL user name specified in startup packet";
+        return Err(PgError::fatal(SqlState::InvalidAuthorization, message));
+    }
+    authenticate(shared, reader, writer, certificate.as_deref(), &user).await?;
+    let database = startup.get("database").unwrap_or(&user);
+    if database != DATABASE {
+        let message = format!("database \"{database}\" does not exist");
+        let hint = format!("The database is \"{DATABASE}\".");
+        return Err(PgError::fatal(SqlState::InvalidCatalogName, message).hint(hint));
+    }
+    let registration = register(shared, &user, minor)?;
+    let variables = variables(shared, &startup, &user)?;
+    let mut out = BytesMut::new();
+    backend::authentication(&mut out, &Authentication::Ok);
+    send(writer, &out).await?;
+    let identity = Identity { pid: registration.pid, user, peer: peer.to_string() };
+    tracing::debug!(pid = identity.pid, user = identity.user, %peer, "session begins");
+    Ok(Some((Session::new(identity, variables), registration)))
+}
+
+fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<Registration> {
+    let snapshot = shared.meta.snapshot();
+    let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
+    let settings = &shared.settings;
+    let kept = if superuser { 0 } else { settings.superuser_reserved_connections };
+    let most = settings.max_connections.saturating_sub(kept);
+    let secret_bytes = if minor >= MINOR_NEWEST { 32 } else { 4 };
+    shared.sessions.register(secret_bytes, most).ok_or_else(|| {
+        PgError::fatal(SqlState::TooManyConnections, "sorry, too many clients already")
+    })
+}
+
+impl Startup {
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The minor version to speak, and the protocol options not known here.
+    fn negotiated(&self) -> (u16, Vec<String>) {
+        let minor = if self.minor == 1 { 0 } else { self.minor.min(MINOR_NEWEST) };
+        let keys = self.parameters.iter().map(|(key, _)| key);
+        (minor, keys.filter(|key| key.starts_with("_pq_.")).cloned().collect())
+    }
+}
+
+fn parse(mut body: Bytes) -> PgResult<Startup> {
+    let (major, minor) = (body.get_u16(), body.get_u16());
+    if major != 3 {
+        let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{MINOR_NEWEST}");
+        return Err(PgError::fatal(SqlState::FeatureNotSupported, message));
+    }
+    let mut startup = Startup { minor, parameters: vec![] };
+    loop {
+        let name = text(&mut body)?;
+        if name.is_empty() {
+            break;
+        }
+        let value = text(&mut body)?;
+        startup.parameters.push((name, value));
+    }
+    if body.has_remaining() {
+        let message = "invalid startup packet layout: expected terminator as last byte";
+        return Err(PgError::protocol(message));
+    }
+    Ok(startup)
+}
+
+fn text(body: &mut Bytes) -> PgResult<String> {
+    let end = body.iter().position(|byte| *byte == 0);
+    let end = end.ok_or_else(|| PgError::protocol("invalid startup packet layout"))?;
+    let text = body.split_to(end);
+    body.advance(1);
+    String::from_utf8(text.to_vec()).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        PgError { severity: crate::error::Severity::Fatal, ..bad_encoding(&text, valid) }
+    })
+}
+
+async fn authenticate<R, W>(
+    shared: &Shared,
+    reader: &mut FrameReader<R>,
+    writer: &mut W,
+    certificate: Option<&Vec<u8>>,
+    user: &str,
+) -> PgResult<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let snapshot = shared.meta.snapshot();
+    let role = snapshot.role(user).filter(|role| role.login);
+    let verifier = role.and_then(|role| Verifier::parse(role.verifier.as_ref()?.expose()));
+    let certificate = certificate.map(Vec::as_slice);
+    let mut exchange = ScramExchange::new(user, verifier.as_ref(), &shared.mock, certificate);
+    let names = exchange.mechanisms().iter().map(|name| (*name).to_owned()).collect();
+    ask(writer, &Authentication::SASL(names)).await?;
+    let mut first = password(reader).await?;
+    let mechanism = text(&mut first)?;
+    let length = first.try_get_i32().map_err(|_| PgError::protocol("invalid SASL message"))?;
+    if usize::try_from(length) != Ok(first.len()) {
+        return Err(PgError::protocol("invalid SASL message"));
+    }
+    let challenge = exchange.client_first(&mechanism, &first)?;
+    ask(writer, &Authentication::SASLContinue(challenge.into())).await?;
+    let last = password(reader).await?;
+    let answer = exchange.client_final(&last)?;
+    ask(writer, &Authentication::SASLFinal(answer.into())).await
+}
+
+async fn ask<W: AsyncWrite + Unpin>(writer: &mut W, message: &Authentication) -> PgResult<()> {
+    let mut out = BytesMut::new();
+    backend::authentication(&mut out, message);
+    send(writer, &out).await
+}
+
+async fn password<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> PgResult<Bytes> {
+    match reader.message(SASL_MESSAGE_MAX_BYTES).await? {
+        Some(frame) => match read(frame)? {
+            Message::Password(body) => Ok(body),
+            _ => Err(PgError::protocol("expected a password message")),
+        },
+        None => Err(crate::cancel::Reason::ClientGone.error()),
+    }
+}
+
+/// The session's settings: the server's, then those of the startup packet.
+fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variables> {
+    let mut variables = Variables::default();
+    let millis = |duration: std::time::Duration| duration.as_millis().to_string();
+    let settings = &shared.settings;
+    variables.set_base("statement_timeout", &millis(settings.statement_timeout))?;
+    variables.set_base("idle_session_timeout", &millis(settings.idle_session_timeout))?;
+    variables.set_base(
+        "idle_in_transaction_session_timeout",
+        &millis(settings.idle_in_transaction_session_timeout),
+    )?;
+    let snapshot = shared.meta.snapshot();
+    let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
+    variables.set_fixed("is_superuser", if superuser { "on" } else { "off" }.to_owned());
+    variables.set_fixed("session_authorization", user.to_owned());
+    variables.set_fixed("max_connections", settings.max_connections.to_string());
+    variables.set_fixed("port", settings.listen.port.to_string());
+    variables.set_fixed("ssl", if shared.tls.is_some() { "on" } else { "off" }.to_owned());
+    for (name, value) in &startup.parameters {
+        match name.as_str() {
+            "user" | "database" => {}
+            "replication" => {
+                if !["false", "off", "no", "0"].contains(&value.as_str()) {
+                    return Err(PgError::fatal(SqlState::FeatureNotSupported, "replication is not supported"));
+                }
+            }
+            "options" => apply_options(&mut variables, value)?,
+            name if name.starts_with("_pq_.") => {}
+            name => variables.set_base(name, value)?,
+        }
+    }
+    Ok(variables)
+}
+
+/// `-c name=value` and `--name=value`, with backslashes before blanks that belong to a value.
+fn apply_options(variables: &mut Variables, options: &str) -> PgResult<()> {
+    let mut words = words(options).into_iter();
+    while let Some(word) = words.next() {
+        let setting = match word.as_str() {
+            "-c" => words.next(),
+            other => other.strip_prefix("-c").or(other.strip_prefix("--")).map(str::to_owned),
+        };
+        let pair = setting.as_deref().and_then(|setting| setting.split_once('='));
+        let Some((name, value)) = pair else {
+            let message = format!("invalid command-line argument for server process: {word}");
+            return Err(PgError::fatal(SqlState::SyntaxError, message));
+        };
+        variables.set_base(&name.replace('-', "_"), value)?;
+    }
+    Ok(())
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => words.last_mut().into_iter().for_each(|word| word.extend(characters.next())),
+            c if c.is_whitespace() => words.push(String::new()),
+            c => words.last_mut().into_iter().for_each(|word| word.push(c)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

@@ -1,0 +1,41 @@
+//! Which system relations have rows that depend on the view, and who makes them.
+//!
+//! In: a system relation and the view. Out: its rows as one batch, or nothing.
+//! Refuses to know how a row is made; a relation that is not named here has no such rows.
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::Result;
+
+use super::cells::{self, Sparse};
+use super::layout::{PG_CATALOG, SystemRelation};
+use super::{CatalogView, information, relation_rows, server_rows};
+
+/// The rows of `relation` that come from the view.
+pub(super) fn batch(relation: &SystemRelation, view: &CatalogView) -> Result<Option<RecordBatch>> {
+    let rows = if relation.schema == PG_CATALOG {
+        pg_catalog(relation.name, view)
+    } else {
+        information::rows(relation.name, view)
+    };
+    rows.map(|rows| cells::batch_from_sparse(&relation.arrow, rows)).transpose()
+}
+
+fn pg_catalog<'a>(name: &str, view: &'a CatalogView) -> Option<Vec<Sparse<'a>>> {
+    Some(match name {
+        "pg_attribute" => relation_rows::pg_attribute(view),
+        "pg_class" => relation_rows::pg_class(view),
+        "pg_namespace" => relation_rows::pg_namespace(view),
+        "pg_tables" => relation_rows::pg_tables(view),
+        "pg_views" => relation_rows::pg_views(view),
+        "pg_authid" => server_rows::pg_authid(view),
+        "pg_database" => server_rows::pg_database(view),
+        "pg_roles" => server_rows::pg_roles(view),
+        "pg_settings" => server_rows::pg_settings(view),
+        "pg_shadow" => server_rows::pg_shadow(view),
+        "pg_stat_activity" => server_rows::pg_stat_activity(view),
+        "pg_stat_database" => server_rows::pg_stat_database(view),
+        "pg_timezone_names" => server_rows::pg_timezone_names(),
+        "pg_user" => server_rows::pg_user(view),
+        _ => return None,
+    })
+}

@@ -1,0 +1,120 @@
+//! One client's session, without its socket: who it is, its settings, its transaction, what it
+//! prepared. In: what statements decide. Out: what statements need. Runs nothing.
+
+pub mod settings;
+pub mod variables;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pgwire::messages::response::TransactionStatus;
+
+use crate::error::{PgError, PgResult, SqlState};
+use settings::Variables;
+
+/// Who is connected, fixed at login.
+#[derive(Debug)]
+pub struct Identity {
+    /// The process id the client was told.
+    pub pid: i32,
+    /// The role that logged in.
+    pub user: String,
+    /// The client's address, for views and logs.
+    pub peer: String,
+}
+
+/// Where a session stands in a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transaction {
+    /// None is open: each statement stands alone.
+    Idle,
+    /// Between BEGIN and COMMIT; `now()` is its start.
+    Open(SystemTime),
+    /// A statement failed; only its end is accepted.
+    Failed(SystemTime),
+}
+
+/// A client's session.
+#[derive(Debug)]
+pub struct Session {
+    /// Who.
+    pub identity: Arc<Identity>,
+    /// Settings.
+    pub variables: Variables,
+    /// The transaction.
+    pub transaction: Transaction,
+}
+
+impl Session {
+    /// A session right after login.
+    pub fn new(identity: Identity, variables: Variables) -> Self {
+        Self { identity: Arc::new(identity), variables, transaction: Transaction::Idle }
+    }
+
+    /// The byte ReadyForQuery carries.
+    pub fn status(&self) -> TransactionStatus {
+        match self.transaction {
+            Transaction::Idle => TransactionStatus::Idle,
+            Transaction::Open(_) => TransactionStatus::Transaction,
+            Transaction::Failed(_) => TransactionStatus::Error,
+        }
+    }
+
+    /// Notes that a statement failed.
+    pub fn failed(&mut self) {
+        if let Transaction::Open(since) = self.transaction {
+            self.transaction = Transaction::Failed(since);
+        }
+    }
+
+    /// When `now()` is: the start of the transaction, or of this statement.
+    pub fn now(&self) -> SystemTime {
+        match self.transaction {
+            Transaction::Idle => SystemTime::now(),
+            Transaction::Open(since) | Transaction::Failed(since) => since,
+        }
+    }
+
+    /// BEGIN. Inside a transaction it only warns, as in PostgreSQL.
+    pub fn begin(&mut self) -> Option<PgError> {
+        if self.transaction == Transaction::Idle {
+            self.transaction = Transaction::Open(SystemTime::now());
+            self.variables.begin();
+            return None;
+        }
+        let message = "there is already a transaction in progress";
+        Some(PgError::warning(SqlState::ActiveSqlTransaction, message))
+    }
+
+    /// COMMIT or ROLLBACK: the tag, and a warning outside a transaction.
+    pub fn end(&mut self, commit: bool) -> (&'static str, Option<PgError>) {
+        let before = std::mem::replace(&mut self.transaction, Transaction::Idle);
+        let committed = commit && matches!(before, Transaction::Open(_));
+        self.variables.end(committed);
+        let warning = (before == Transaction::Idle).then(|| {
+            let message = "there is no transaction in progress";
+            PgError::warning(SqlState::NoActiveSqlTransaction, message)
+        });
+        let tag = if committed || (commit && before == Transaction::Idle) { "COMMIT" } else { "ROLLBACK" };
+        (tag, warning)
+    }
+
+    /// Refuses what cannot be undone by ROLLBACK.
+    ///
+    /// # Errors
+    /// 25001 inside a transaction block.
+    pub fn outside_transaction(&self, what: &str) -> PgResult<()> {
+        if self.transaction == Transaction::Idle {
+            return Ok(());
+        }
+        let message = format!("{what} cannot run inside a transaction block");
+        Err(PgError::new(SqlState::ActiveSqlTransaction, message)
+            .hint("ROLLBACK could not undo it. End the transaction first, or use autocommit."))
+    }
+}
+
+/// 25P02, for every statement in a failed transaction but its end.
+pub fn in_failed_transaction() -> PgError {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    PgError::new(SqlState::InFailedSqlTransaction, message)
+}

@@ -1,0 +1,209 @@
+//! A session's settings: values and their life. In: SET, RESET, the start packet. Out: values as
+//! SHOW prints them. What exists and what a value may be is in [`super::variables`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
+use crate::error::{PgError, PgResult, SqlState};
+use crate::session::variables::{self, Variable};
+
+type Values = BTreeMap<&'static str, String>;
+
+/// The settings of one session. Only what differs from a default is stored.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// What RESET returns to, beyond the defaults: from the start packet and the server.
+    base: Values,
+    values: Values,
+    /// The values a ROLLBACK returns to.
+    before: Option<Values>,
+    /// What SET LOCAL replaced, to return at the end of the transaction.
+    local: BTreeMap<&'static str, Option<String>>,
+}
+
+impl Variables {
+    /// Sets a value that RESET returns to.
+    ///
+    /// # Errors
+    /// As [`Variables::set`].
+    pub fn set_base(&mut self, name: &str, value: &str) -> PgResult<()> {
+        let (variable, value) = check(name, value)?;
+        self.base.insert(variable.name, value);
+        Ok(())
+    }
+
+    /// Sets a value that no client may choose, such as the role's name.
+    pub fn set_fixed(&mut self, name: &'static str, value: String) {
+        self.base.insert(name, value);
+    }
+
+    /// SET and SET LOCAL. The stored value, as SHOW prints it.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name, 22023 for a value it cannot have, 55P02 for one that is fixed.
+    pub fn set(&mut self, name: &str, value: &str, local: bool) -> PgResult<Variable> {
+        let (variable, value) = check(name, value)?;
+        let old = self.values.insert(variable.name, value);
+        if local {
+            self.local.entry(variable.name).or_insert(old);
+        } else {
+            self.local.remove(variable.name);
+        }
+        Ok(*variable)
+    }
+
+    /// RESET name.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub fn reset(&mut self, name: &str) -> PgResult<Variable> {
+        let variable = variables::find(name)?;
+        variable.changeable()?;
+        self.values.remove(variable.name);
+        Ok(*variable)
+    }
+
+    /// RESET ALL.
+    pub fn reset_all(&mut self) {
+        self.values.clear();
+    }
+
+    /// The value as SHOW prints it.
+    pub fn get(&self, variable: &Variable) -> String {
+        let stored = self.values.get(variable.name).or_else(|| self.base.get(variable.name));
+        stored.cloned().unwrap_or_else(|| variable.default.to_owned())
+    }
+
+    /// The value of a setting by name.
+    ///
+    /// # Errors
+    /// 42704 for an unknown name.
+    pub fn show(&self, name: &str) -> PgResult<String> {
+        Ok(self.get(variables::find(name)?))
+    }
+
+    /// A transaction begins.
+    pub fn begin(&mut self) {
+        self.before = Some(self.values.clone());
+        self.local.clear();
+    }
+
+    /// A transaction ends: ROLLBACK takes every SET back, COMMIT only SET LOCAL.
+    pub fn end(&mut self, committed: bool) {
+        match self.before.take() {
+            Some(before) if !committed => self.values = before,
+            _ => {
+                for (name, old) in std::mem::take(&mut self.local) {
+                    match old {
+                        Some(old) => self.values.insert(name, old),
+                        None => self.values.remove(name),
+                    };
+                }
+            }
+        }
+        self.local.clear();
+    }
+
+    fn value(&self, name: &'static str) -> String {
+        self.show(name).unwrap_or_default()
+    }
+
+    /// A duration setting; none when off.
+    pub fn duration(&self, name: &'static str) -> Option<Duration> {
+        let millis = variables::parse_millis(&self.value(name))?;
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+
+    /// Schemas searched for an unqualified name, in order, without `pg_catalog`.
+    pub fn search_path(&self, user: &str) -> Vec<String> {
+        let path = self.value("search_path");
+        let names = path.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names
+            .map(|name| match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+                Some("$user") => user.to_owned(),
+                Some(quoted) => quoted.replace("\"\"", "\""),
+                None => name.to_lowercase(),
+            })
+            .filter(|name| name != "pg_catalog")
+            .collect()
+    }
+
+    /// How values are printed.
+    pub fn format_options(&self) -> FormatOptions {
+        let mut options = FormatOptions::default();
+        let style = self.value("datestyle");
+        let (output, order) = style.split_once(',').unwrap_or((&style, "MDY"));
+        options.date_style = match output.trim() {
+            "SQL" => DateStyle::Sql,
+            "Postgres" => DateStyle::Postgres,
+            "German" => DateStyle::German,
+            _ => DateStyle::Iso,
+        };
+        options.date_order = match order.trim() {
+            "DMY" => DateOrder::Dmy,
+            "YMD" => DateOrder::Ymd,
+            _ => DateOrder::Mdy,
+        };
+        options.interval_style = match self.value("intervalstyle").as_str() {
+            "iso_8601" => IntervalStyle::Iso8601,
+            "postgres_verbose" => IntervalStyle::PostgresVerbose,
+            "sql_standard" => IntervalStyle::SqlStandard,
+            _ => IntervalStyle::Postgres,
+        };
+        options.extra_float_digits = self.value("extra_float_digits").parse().unwrap_or(1);
+        options.bytea_hex = self.value("bytea_output") == "hex";
+        let zone = variables::session_zone(&self.value("timezone"));
+        options.time_zone = zone.map_or(SessionZone::UTC, |(zone, _)| zone);
+        options
+    }
+}
+
+fn check(name: &str, value: &str) -> PgResult<(&'static Variable, String)> {
+    let variable = variables::find(name)?;
+    variable.changeable()?;
+    let value = variable.normalized(value).ok_or_else(|| {
+        let message = format!("invalid value for parameter \"{}\": \"{value}\"", variable.name);
+        let error = PgError::new(SqlState::InvalidParameterValue, message);
+        match variable.available() {
+            Some(values) => error.hint(format!("Available values: {values}.")),
+            None => error,
+        }
+    })?;
+    Ok((variable, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rollback_takes_settings_back() {
+        let mut variables = Variables::default();
+        variables.set("search_path", "a", false).expect("set");
+        variables.begin();
+        variables.set("search_path", "b", false).expect("set");
+        variables.end(false);
+        assert_eq!(variables.show("search_path").expect("known"), "a");
+        variables.begin();
+        variables.set("search_path", "c", true).expect("set");
+        variables.set("application_name", "x", false).expect("set");
+        variables.end(true);
+        assert_eq!(variables.show("search_path").expect("known"), "a");
+        assert_eq!(variables.show("application_name").expect("known"), "x");
+    }
+
+    #[test]
+    fn unknown_and_bad_values_are_told() {
+        let mut variables = Variables::default();
+        let error = variables.set("no_such", "1", false).expect_err("unknown");
+        assert_eq!(error.state, SqlState::UndefinedObject);
+        let error = variables.set("statement_timeout", "soon", false).expect_err("bad");
+        assert_eq!(error.state, SqlState::InvalidParameterValue);
+        let error = variables.set("server_version", "1", false).expect_err("fixed");
+        assert_eq!(error.state, SqlState::CantChangeRuntimeParam);
+        variables.set("statement_timeout", "2s", false).expect("set");
+        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
+        assert_eq!(variables.show("statement_timeout").expect("known"), "2s");
+    }
+}

@@ -1,0 +1,86 @@
+//! One statement, from its text to its outcome. In: a parsed statement, its parameters, a session's
+//! scope. Out: what to answer: rows still to be computed, or a tag. The connection sends it; what
+//! changes the session is decided here and applied there.
+
+pub mod copy;
+pub mod ddl;
+pub mod explain;
+pub mod kind;
+pub mod query;
+pub mod rows;
+pub mod session_commands;
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+
+use crate::error::PgError;
+use crate::types::pg_type_of;
+use crate::wire::backend::ResultColumn;
+
+/// The columns of a result: for the client and for the encoder.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// As RowDescription tells them.
+    pub columns: Arc<[ResultColumn]>,
+    /// As the engine has them.
+    pub schema: SchemaRef,
+}
+
+impl Shape {
+    /// The shape of an Arrow schema, with the names clients see.
+    pub fn of(schema: SchemaRef) -> Self {
+        let column = |field: &Arc<datafusion::arrow::datatypes::Field>| ResultColumn {
+            name: planner::names::shown(field.name()).to_owned(),
+            column_type: pg_type_of(field),
+        };
+        Self { columns: schema.fields().iter().map(column).collect(), schema }
+    }
+}
+
+/// Where a result's rows come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A plan, run when the rows are wanted.
+    Plan(Arc<dyn ExecutionPlan>, SessionConfig),
+    /// Rows that are there.
+    Batch(RecordBatch),
+}
+
+/// What a statement came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Rows; `verb` begins the tag ("SELECT", "EXPLAIN").
+    Rows { shape: Shape, source: Source, verb: &'static str },
+    /// No rows.
+    Done { tag: String, notices: Vec<PgError> },
+}
+
+impl Outcome {
+    /// An outcome without rows or notices.
+    pub fn done(tag: impl Into<String>) -> Self {
+        Self::Done { tag: tag.into(), notices: vec![] }
+    }
+
+    /// An outcome without rows, with a notice when there is one.
+    pub fn noticed(tag: impl Into<String>, notice: Option<PgError>) -> Self {
+        Self::Done { tag: tag.into(), notices: notice.into_iter().collect() }
+    }
+
+    /// A result of text columns that is already there.
+    ///
+    /// # Errors
+    /// Columns of different lengths; a bug.
+    pub fn table(verb: &'static str, columns: &[(&str, Vec<Option<String>>)]) -> Result<Self, PgError> {
+        use datafusion::arrow::array::{ArrayRef, StringArray};
+        let arrays = columns.iter().map(|(name, values)| {
+            (*name, Arc::new(StringArray::from(values.clone())) as ArrayRef, true)
+        });
+        let batch = RecordBatch::try_from_iter_with_nullable(arrays)
+            .map_err(|error| crate::error::engine::incident(&error))?;
+        Ok(Self::Rows { shape: Shape::of(batch.schema()), source: Source::Batch(batch), verb })
+    }
+}

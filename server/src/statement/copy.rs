@@ -1,0 +1,289 @@
+//! Results into files: COPY (query) TO 'path' and CREATE TABLE AS. In: a query and a target. Out:
+//! a tag with the number of rows, after the files are on disk under their names. They are written
+//! aside first, so a failed statement leaves nothing that can be seen.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Schema, UInt64Type};
+use datafusion::common::file_options::file_type::FileType;
+use datafusion::datasource::file_format::format_as_file_type;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::dml::CopyTo;
+use datafusion::sql::parser::{CopyToSource, CopyToStatement, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{CreateTable, Query as SqlQuery, Statement};
+use futures::StreamExt;
+use planner::parse::Parsed;
+
+use super::ddl::{on_store, option_text, target};
+use super::query::{self, Context};
+use super::{Outcome, kind};
+use crate::cancel::Cancel;
+use crate::catalog::encode_columns;
+use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::meta::{ADMIN_OID, Change, NewRelation, Relation, RelationKind};
+
+/// The folder of the data directory that holds files being written.
+pub const STAGING_FOLDER: &str = "staging";
+/// The folder of the data directory that holds the tables made here.
+pub const TABLES_FOLDER: &str = "tables";
+
+/// Runs a writing statement.
+///
+/// # Errors
+/// In Postgres's terms; nothing can be seen of what was written.
+pub async fn run(context: &Context, sql: &str, parsed: &Parsed, cancel: &Cancel) -> PgResult<Outcome> {
+    match &parsed.statement {
+        Sql::CopyTo(copy) => copy_to(context, sql, copy, cancel).await,
+        Sql::Statement(statement) => match statement.as_ref() {
+            Statement::CreateTable(create) => create_table_as(context, sql, create, cancel).await,
+            _ => Err(PgError::unsupported(kind::words(&parsed.statement))),
+        },
+        other => Err(PgError::unsupported(kind::words(other))),
+    }
+}
+
+/// A file or folder being written; removed when it is not published.
+struct Staged {
+    path: PathBuf,
+    url: String,
+}
+
+impl Staged {
+    fn new(context: &Context, name: &str) -> Self {
+        let id = format!("{:032x}", rand::random::<u128>());
+        let path = context.shared.data_dir.join(STAGING_FOLDER).join(&id).join(name);
+        Self { path, url: format!("{}{id}/{name}", exec::engine::STAGING_URL) }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(folder) = self.path.parent() {
+            // What cannot be removed now is swept at the next start.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+async fn copy_to(
+    context: &Context,
+    sql: &str,
+    copy: &CopyToStatement,
+    cancel: &Cancel,
+) -> PgResult<Outcome> {
+    if !copy.partitioned_by.is_empty() {
+        return Err(PgError::unsupported("COPY ... PARTITIONED BY"));
+    }
+    let query = match &copy.source {
+        CopyToSource::Query(query) => SqlQuery::to_string(query),
+        CopyToSource::Relation(name) => format!("SELECT * FROM {name}"),
+    };
+    let destination = destination(context, &copy.target)?;
+    let format = copy_format(copy)?;
+    let options = copy.options.iter().map(|(key, value)| (key.to_lowercase(), option_text(value)));
+    let options = options
+        .filter(|(key, _)| key != "format")
+        .map(|(key, value)| if key.contains('.') { (key, value) } else { (format!("format.{key}"), value) })
+        .collect();
+    let staged = Staged::new(context, "data");
+    let job = WriteJob { sql, query: &query, format: &format, options, staged: &staged };
+    let (rows, _) = write(context, job, cancel).await?;
+    publish(context, &staged.path, destination.clone(), &copy.target).await?;
+    Ok(Outcome::done(format!("COPY {rows}")))
+}
+
+/// Where a COPY may write: below the data directory, never under the server's own names.
+fn destination(context: &Context, written: &str) -> PgResult<PathBuf> {
+    let base = &context.shared.data_dir;
+    let engine_error = |error: planner::tables::LocationError| engine::from_engine(&error.into(), "");
+    let path = planner::tables::absolute(base, written).map_err(engine_error)?;
+    let path = context.shared.engine.roots().canonical(&path);
+    let refused = || {
+        PgError::new(SqlState::InsufficientPrivilege, format!("permission denied: cannot write to \"{written}\""))
+            .hint("Files are written below the data directory; a relative path is below it.")
+    };
+    let relative = path.strip_prefix(base).map_err(|_| refused())?;
+    let first = relative.components().next().ok_or_else(refused)?;
+    if crate::serve::PRIVATE_NAMES.iter().any(|name| first.as_os_str() == *name) {
+        return Err(refused());
+    }
+    // The nearest folder that exists must be what its name says: no link leads elsewhere.
+    let existing = path.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(base);
+    match existing.canonicalize() {
+        Ok(real) if real == existing => Ok(path),
+        _ => Err(refused()),
+    }
+}
+
+fn copy_format(copy: &CopyToStatement) -> PgResult<String> {
+    let option = copy.options.iter().find(|(key, _)| key.eq_ignore_ascii_case("format"));
+    let named = copy.stored_as.clone().or_else(|| option.map(|(_, value)| option_text(value)));
+    let extension = Path::new(&copy.target).extension().map(|e| e.to_string_lossy().into_owned());
+    let format = named.or(extension).unwrap_or_else(|| "parquet".to_owned()).to_lowercase();
+    match format.as_str() {
+        "parquet" | "csv" | "json" | "arrow" => Ok(format),
+        _ => Err(PgError::unsupported(format!("COPY TO a file of format \"{format}\""))
+            .hint("Formats are parquet, csv, json and arrow.")),
+    }
+}
+
+struct WriteJob<'a> {
+    /// The client's statement, for places in errors.
+    sql: &'a str,
+    query: &'a str,
+    format: &'a str,
+    options: std::collections::HashMap<String, String>,
+    staged: &'a Staged,
+}
+
+/// Runs a query into a staged file. The number of rows, and their columns.
+async fn write(context: &Context, job: WriteJob<'_>, cancel: &Cancel) -> PgResult<(u64, Schema)> {
+    let engine_error = |error| engine::from_engine(&error, job.sql);
+    let parsed = planner::parse::parse(job.query).map_err(engine::from_parse)?;
+    let [parsed] = parsed.as_slice() else {
+        return Err(PgError::new(SqlState::SyntaxError, "one query is written at a time"));
+    };
+    let planned = query::plan(context, job.sql, parsed, &[]).await?;
+    let state = context.state();
+    let Some(written) = &planned.query else { return Err(PgError::unsupported("this query")) };
+    let names = shown_names(&written.plan).map_err(engine_error)?;
+    let schema = planned.shape.schema.as_ref().clone();
+    let factory = state.get_file_format_factory(job.format);
+    let factory = factory.ok_or_else(|| PgError::unsupported(format!("format {}", job.format)))?;
+    let file_type: Arc<dyn FileType> = format_as_file_type(factory);
+    let copy = LogicalPlan::Copy(CopyTo::new(
+        Arc::new(names),
+        job.staged.url.clone(),
+        vec![],
+        file_type,
+        job.options,
+    ));
+    std::fs::create_dir_all(job.staged.path.parent().unwrap_or(&job.staged.path))
+        .map_err(|error| engine::from_engine(&error.into(), ""))?;
+    let optimized = planner::query::optimize(&state, &copy).map_err(engine_error)?;
+    let plan = planner::query::physical(&state, &optimized).await.map_err(engine_error)?;
+    let (shared, cancel, config) =
+        (Arc::clone(&context.shared), cancel.clone(), state.config().clone());
+    let run = context.shared.execution.spawn(async move {
+        let drain = async {
+            let mut stream = shared.engine.run(plan, config)?;
+            let mut rows = 0;
+            while let Some(batch) = stream.next().await {
+                rows += rows_written(&batch?);
+            }
+            datafusion::common::Result::<u64>::Ok(rows)
+        };
+        tokio::select! {
+            biased;
+            reason = cancel.cancelled() => Err(reason.error()),
+            rows = drain => rows.map_err(|error| engine::from_engine(&error, "")),
+        }
+    });
+    let rows = run.await.unwrap_or_else(|error| Err(engine::incident(&error)))?;
+    Ok((rows, schema))
+}
+
+/// A sink answers with one number: the rows it wrote.
+fn rows_written(batch: &RecordBatch) -> u64 {
+    let counts = batch.columns().first().and_then(|c| c.as_primitive_opt::<UInt64Type>());
+    counts.map_or(0, |counts| counts.values().iter().sum())
+}
+
+/// The plan with the column names a client would see; two alike cannot be in one file.
+fn shown_names(plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+    let columns = plan.schema().columns();
+    let renamed = columns.into_iter().map(|column| {
+        let name = planner::names::shown(&column.name).to_owned();
+        Expr::Column(column).alias(name)
+    });
+    LogicalPlanBuilder::from(plan.clone()).project(renamed)?.build()
+}
+
+async fn publish(context: &Context, staged: &Path, target: PathBuf, name: &str) -> PgResult<()> {
+    let staged = staged.to_owned();
+    let done = context.shared.planning.spawn_blocking(move || exec::publish::publish(&staged, &target));
+    match done.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(PgError::new(SqlState::DuplicateFile, format!("file \"{name}\" already exists"))
+                .hint("Files are never replaced. Choose another name."))
+        }
+        Ok(Err(error)) => Err(engine::from_engine(&error.into(), "")),
+        Err(error) => Err(engine::incident(&error)),
+    }
+}
+
+async fn create_table_as(
+    context: &Context,
+    sql: &str,
+    create: &CreateTable,
+    cancel: &Cancel,
+) -> PgResult<Outcome> {
+    let query = create.query.as_ref().map(|query| query.to_string()).unwrap_or_default();
+    if create.temporary || !create.columns.is_empty() || create.location.is_some() {
+        return Err(PgError::unsupported("TEMPORARY, a column list or LOCATION in CREATE TABLE AS"));
+    }
+    let (schema, name) = target(context, &create.name)?;
+    if create.if_not_exists && context.shared.meta.snapshot().relation(&schema, &name).is_some() {
+        let message = format!("relation \"{name}\" already exists, skipping");
+        let notice = PgError::notice(SqlState::DuplicateTable, message);
+        return Ok(Outcome::noticed("CREATE TABLE AS", Some(notice)));
+    }
+    let staged = Staged::new(context, "part-0.parquet");
+    let job = WriteJob { sql, query: &query, format: "parquet", options: Default::default(), staged: &staged };
+    let (rows, columns) = write(context, job, cancel).await?;
+    // A name no one has had: a table dropped and made again never meets old files.
+    let folder = format!("{TABLES_FOLDER}/{schema}/{name}-{:016x}", rand::random::<u64>());
+    let file = context.shared.data_dir.join(&folder).join("part-0.parquet");
+    publish(context, &staged.path, file, &name).await?;
+    let new = managed(schema, name, folder.clone(), &columns);
+    let (replace, skip) = (create.or_replace, create.if_not_exists);
+    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await;
+    let unused = || std::fs::remove_dir_all(context.shared.data_dir.join(&folder));
+    match made {
+        Ok(Change::Made(_)) => Ok(Outcome::done(format!("SELECT {rows}"))),
+        Ok(Change::Skipped(notice)) => {
+            let _ = unused();
+            Ok(Outcome::noticed("CREATE TABLE AS", Some(notice)))
+        }
+        Err(error) => {
+            // The catalog does not know the files; they only take room.
+            let _ = unused();
+            Err(error)
+        }
+    }
+}
+
+fn managed(schema: String, name: String, folder: String, columns: &Schema) -> NewRelation {
+    let shown = |field: &Arc<datafusion::arrow::datatypes::Field>| {
+        let name = planner::names::shown(field.name()).to_owned();
+        datafusion::arrow::datatypes::Field::clone(field).with_name(name)
+    };
+    let columns = Schema::new(columns.fields().iter().map(shown).collect::<Vec<_>>());
+    NewRelation {
+        schema,
+        name,
+        owner: ADMIN_OID,
+        kind: RelationKind::Managed,
+        format: "parquet".to_owned(),
+        location: folder,
+        options: "{}".to_owned(),
+        columns: encode_columns(&columns),
+        partition_columns: encode_columns(&Schema::empty()),
+        definition: String::new(),
+        needs: Default::default(),
+    }
+}
+
+/// Removes the files of a dropped table that was made here.
+pub fn remove_managed(context: &Context, relation: &Relation) {
+    if relation.kind == RelationKind::Managed {
+        let folder = context.shared.data_dir.join(&relation.location);
+        if let Err(error) = std::fs::remove_dir_all(&folder) {
+            tracing::warn!(%error, table = relation.name, "could not remove a dropped table's files");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! CREATE and DROP of external tables, schemas and views. In: the statement. Out: a tag, after the
+//! change is durable. Files are looked at through the engine, so what may be read decides here too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::TableReference;
+use datafusion::execution::SessionState;
+use datafusion::sql::parser::{CreateExternalTable, Statement as Sql};
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::sqlparser::ast::{
+    CreateView, ObjectName, ObjectNamePart, ObjectType, SchemaName, Statement, Value,
+};
+use planner::parse::Parsed;
+use planner::tables::{self, FileTable};
+
+use super::Outcome;
+use super::query::{self, Context};
+use crate::catalog::{Definition, encode_columns};
+use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::limits::IDENTIFIER_MAX_BYTES;
+use crate::meta::{ADMIN_OID, Change, DropRelation, NewRelation, Oid, RelationKind};
+
+/// Runs a definition.
+///
+/// # Errors
+/// In Postgres's terms; nothing was changed.
+pub async fn run(context: &Context, sql: &str, parsed: &Parsed) -> PgResult<Outcome> {
+    match &parsed.statement {
+        Sql::CreateExternalTable(create) => create_external(context, sql, create).await,
+        Sql::Statement(statement) => match statement.as_ref() {
+            Statement::CreateSchema { schema_name, if_not_exists, .. } => {
+                create_schema(context, schema_name, *if_not_exists).await
+            }
+            Statement::CreateView(view) => create_view(context, sql, view).await,
+            Statement::Drop { object_type, if_exists, names, cascade, .. } => {
+                drop_objects(context, *object_type, *if_exists, names, *cascade).await
+            }
+            _ => Err(PgError::unsupported(super::kind::words(&parsed.statement))),
+        },
+        other => Err(PgError::unsupported(super::kind::words(other))),
+    }
+}
+
+/// Runs work on the metadata store where blocking is allowed.
+pub(super) async fn on_store<T, F>(context: &Context, work: F) -> PgResult<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&crate::meta::Meta) -> PgResult<T> + Send + 'static,
+{
+    let shared = Arc::clone(&context.shared);
+    let done = context.shared.planning.spawn_blocking(move || work(&shared.meta)).await;
+    done.unwrap_or_else(|error| Err(engine::incident(&error)))
+}
+
+/// Schema and name of a relation to be made: the first schema of the search path unless given.
+pub(super) fn target(context: &Context, name: &ObjectName) -> PgResult<(String, String)> {
+    let parts: Vec<String> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(fold).collect();
+    let (schema, name) = match parts.as_slice() {
+        [name] => {
+            let snapshot = context.shared.meta.snapshot();
+            let mut path = context.scope.search_path.iter();
+            let first = path.find(|schema| snapshot.schema(schema).is_some());
+            let none = || {
+                let message = "no schema has been selected to create in";
+                PgError::new(SqlState::InvalidSchemaName, message)
+            };
+            (first.ok_or_else(none)?.clone(), name.clone())
+        }
+        [schema, name] => (schema.clone(), name.clone()),
+        [database, schema, name] if database == "mobula" => (schema.clone(), name.clone()),
+        _ => {
+            let message = "cross-database references are not implemented";
+            return Err(PgError::new(SqlState::FeatureNotSupported, message));
+        }
+    };
+    if ["pg_catalog", "information_schema"].contains(&schema.as_str()) {
+        let message = format!("permission denied for schema {schema}");
+        return Err(PgError::new(SqlState::InsufficientPrivilege, message));
+    }
+    Ok((schema, name))
+}
+
+/// An identifier as PostgreSQL keeps it: lower case unless quoted, cut to 63 bytes.
+fn fold(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
+    let mut name = match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    name.truncate(name.floor_char_boundary(IDENTIFIER_MAX_BYTES));
+    name
+}
+
+async fn create_schema(context: &Context, name: &SchemaName, skip: bool) -> PgResult<Outcome> {
+    let SchemaName::Simple(name) = name else {
+        return Err(PgError::unsupported("CREATE SCHEMA AUTHORIZATION"));
+    };
+    let name = name.0.last().and_then(ObjectNamePart::as_ident).map(fold).unwrap_or_default();
+    let made = on_store(context, move |meta| meta.create_schema(&name, ADMIN_OID, skip)).await?;
+    Ok(Outcome::noticed("CREATE SCHEMA", notice(made)))
+}
+
+fn notice<T>(change: Change<T>) -> Option<PgError> {
+    match change {
+        Change::Made(_) => None,
+        Change::Skipped(notice) => Some(notice),
+    }
+}
+
+async fn create_external(
+    context: &Context,
+    sql: &str,
+    create: &CreateExternalTable,
+) -> PgResult<Outcome> {
+    if create.temporary || create.unbounded || !create.order_exprs.is_empty() {
+        return Err(PgError::unsupported("TEMPORARY, UNBOUNDED or WITH ORDER of an external table"));
+    }
+    let (schema, name) = target(context, &create.name)?;
+    let state = context.state();
+    let declared = declared_columns(&state, create).map_err(|e| engine::from_engine(&e, sql))?;
+    let [location] = create.locations.as_slice() else {
+        return Err(PgError::unsupported("a table of several locations"));
+    };
+    let mut table = FileTable {
+        format: format_of(&create.file_type),
+        location: location.clone(),
+        options: options(create)?,
+        partition_columns: vec![],
+    };
+    let found = columns(context, &state, create, &mut table, declared).await?;
+    let partitions = Schema::new(
+        table.partition_columns.iter().map(|(name, t)| Field::new(name, t.clone(), true)).collect::<Vec<_>>(),
+    );
+    let new = NewRelation {
+        schema,
+        name,
+        owner: ADMIN_OID,
+        kind: RelationKind::External,
+        format: table.format,
+        location: tables::absolute(&context.shared.data_dir, location)
+            .map_err(|e| engine::from_engine(&e.into(), sql))?
+            .to_string_lossy()
+            .into_owned(),
+        options: serde_json::json!(table.options).to_string(),
+        columns: encode_columns(&found),
+        partition_columns: encode_columns(&partitions),
+        definition: String::new(),
+        needs: Default::default(),
+    };
+    let (replace, skip) = (create.or_replace, create.if_not_exists);
+    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await?;
+    Ok(Outcome::noticed("CREATE EXTERNAL TABLE", notice(made)))
+}
+
+fn format_of(written: &str) -> String {
+    match written.to_lowercase().as_str() {
+        "ndjson" | "jsonl" => "json".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn declared_columns(
+    state: &SessionState,
+    create: &CreateExternalTable,
+) -> datafusion::common::Result<Option<Schema>> {
+    if create.columns.is_empty() {
+        return Ok(None);
+    }
+    let names = planner::resolve::type_names(state);
+    SqlToRel::new(&names).build_schema(create.columns.clone()).map(Some)
+}
+
+/// Options as DataFusion names them: `delimiter` is short for `format.delimiter`.
+fn options(create: &CreateExternalTable) -> PgResult<HashMap<String, String>> {
+    let mut options = HashMap::new();
+    for (key, value) in &create.options {
+        let key = key.to_lowercase();
+        let key = if key.contains('.') { key } else { format!("format.{key}") };
+        if !key.starts_with("format.") {
+            let message = format!("option \"{key}\" not recognized");
+            return Err(PgError::new(SqlState::InvalidParameterValue, message));
+        }
+        options.insert(key, option_text(value));
+    }
+    // A first line of names is the rule, not the exception.
+    if format_of(&create.file_type) == "csv" {
+        options.entry("format.has_header".to_owned()).or_insert_with(|| "true".to_owned());
+    }
+    Ok(options)
+}
+
+pub(super) fn option_text(value: &Value) -> String {
+    match value {
+        Value::SingleQuotedString(text)
+        | Value::DoubleQuotedString(text)
+        | Value::EscapedStringLiteral(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// All columns: the declared ones or those in the files, then the partition columns.
+async fn columns(
+    context: &Context,
+    state: &SessionState,
+    create: &CreateExternalTable,
+    table: &mut FileTable,
+    declared: Option<Schema>,
+) -> PgResult<SchemaRef> {
+    let engine_error = |error| engine::from_engine(&error, "");
+    let roots = context.shared.engine.roots();
+    let url = tables::locate(roots, &context.shared.data_dir, &table.location).map_err(engine_error)?;
+    if let Some(extension) = compression(&table.location) {
+        table.options.entry("format.compression".to_owned()).or_insert(extension.to_owned());
+    }
+    let partitions = match create.table_partition_cols.as_slice() {
+        [] => tables::infer_partitions(state, &url, table).await.map_err(engine_error)?,
+        named => named.to_vec(),
+    };
+    let typed = |name: &String| {
+        let field = declared.as_ref().and_then(|schema| schema.field_with_name(name).ok());
+        (name.clone(), field.map_or(DataType::Utf8, |field| field.data_type().clone()))
+    };
+    table.partition_columns = partitions.iter().map(typed).collect();
+    let found = match declared {
+        Some(schema) => Arc::new(schema),
+        None => tables::infer_schema(state, &url, table).await.map_err(engine_error)?,
+    };
+    let mut fields: Vec<_> =
+        tables::without(&found, &table.partition_columns).fields().iter().cloned().collect();
+    for (name, data_type) in &table.partition_columns {
+        fields.push(Arc::new(Field::new(name, data_type.clone(), true)));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The compression a file's name tells.
+fn compression(location: &str) -> Option<&'static str> {
+    match location.rsplit('.').next()? {
+        "gz" => Some("gzip"),
+        "zst" => Some("zstd"),
+        "bz2" => Some("bzip2"),
+        "xz" => Some("xz"),
+        _ => None,
+    }
+}
+
+async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResult<Outcome> {
+    if view.materialized || view.temporary {
+        return Err(PgError::unsupported("a materialized or temporary view"));
+    }
+    let (schema, name) = target(context, &view.name)?;
+    let mut text = view.query.to_string();
+    if !view.columns.is_empty() {
+        let names: Vec<_> = view.columns.iter().map(|column| column.name.to_string()).collect();
+        text = format!("SELECT * FROM ({text}) AS v ({})", names.join(", "));
+    }
+    let parsed = planner::parse::parse(&text).map_err(engine::from_parse)?;
+    let [parsed] = parsed.as_slice() else {
+        return Err(PgError::new(SqlState::SyntaxError, "a view is one query"));
+    };
+    if parsed.parameters > 0 {
+        let message = "views must not contain parameters";
+        return Err(PgError::new(SqlState::UndefinedParameter, message));
+    }
+    // Places are those of the whole statement, which the client sees.
+    let planned = query::plan(context, sql, parsed, &[]).await?;
+    let definition =
+        Definition { sql: text, search_path: context.scope.search_path.clone() };
+    let new = NewRelation {
+        schema,
+        name,
+        owner: ADMIN_OID,
+        kind: RelationKind::View,
+        format: String::new(),
+        location: String::new(),
+        options: String::new(),
+        columns: encode_columns(&view_columns(&planned.shape.schema)),
+        partition_columns: String::new(),
+        definition: definition.write(),
+        needs: needs(context, parsed),
+    };
+    let (replace, skip) = (view.or_replace, view.if_not_exists);
+    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await?;
+    Ok(Outcome::noticed("CREATE VIEW", notice(made)))
+}
+
+fn view_columns(schema: &Schema) -> Schema {
+    let named = |field: &Arc<Field>| {
+        let name = planner::names::shown(field.name()).to_owned();
+        Field::clone(field).with_name(name)
+    };
+    Schema::new(schema.fields().iter().map(named).collect::<Vec<_>>())
+}
+
+/// The stored relations a query reads, which must not go while the view stays.
+fn needs(context: &Context, parsed: &Parsed) -> std::collections::BTreeSet<Oid> {
+    let state = &context.shared.base;
+    let catalog = crate::catalog::StatementCatalog::new(&context.shared, state, &context.scope);
+    let names: Vec<TableReference> =
+        state.resolve_table_references(&parsed.statement).unwrap_or_default();
+    names.iter().filter_map(|name| catalog.relation(name)).map(|relation| relation.oid).collect()
+}
+
+async fn drop_objects(
+    context: &Context,
+    object: ObjectType,
+    if_exists: bool,
+    names: &[ObjectName],
+    cascade: bool,
+) -> PgResult<Outcome> {
+    let mut notices = Vec::new();
+    let tag = match object {
+        ObjectType::Schema => "DROP SCHEMA",
+        ObjectType::Table => "DROP TABLE",
+        ObjectType::View => "DROP VIEW",
+        other => return Err(PgError::unsupported(format!("DROP {other}"))),
+    };
+    for name in names {
+        let change = if object == ObjectType::Schema {
+            let name = name.0.last().and_then(ObjectNamePart::as_ident).map(fold);
+            let name = name.unwrap_or_default();
+            on_store(context, move |meta| meta.drop_schema(&name, if_exists, cascade)).await?
+        } else {
+            drop_relation(context, name, object == ObjectType::View, if_exists, cascade).await?
+        };
+        match change {
+            Change::Skipped(notice) => notices.push(notice),
+            Change::Made(dropped) => {
+                for relation in dropped {
+                    context.shared.tables.forget(relation.oid);
+                    super::copy::remove_managed(context, &relation);
+                }
+            }
+        }
+    }
+    Ok(Outcome::Done { tag: tag.to_owned(), notices })
+}
+
+async fn drop_relation(
+    context: &Context,
+    name: &ObjectName,
+    view: bool,
+    if_exists: bool,
+    cascade: bool,
+) -> PgResult<Change<Vec<Arc<crate::meta::Relation>>>> {
+    let parts: Vec<String> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(fold).collect();
+    let found = match parts.as_slice() {
+        [name] => {
+            let snapshot = context.shared.meta.snapshot();
+            let path = context.scope.search_path.iter();
+            let holds = |schema: &&String| snapshot.relation(schema, name).is_some();
+            let schema = path.clone().find(holds).or_else(|| path.clone().last());
+            (schema.cloned().unwrap_or_else(|| "public".to_owned()), name.clone())
+        }
+        _ => target(context, name)?,
+    };
+    let (schema, name) = found;
+    on_store(context, move |meta| {
+        meta.drop_relation(DropRelation { schema: &schema, name: &name, view, if_exists, cascade })
+    })
+    .await
+}

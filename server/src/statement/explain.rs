@@ -1,0 +1,78 @@
+//! EXPLAIN and EXPLAIN ANALYZE. In: the statement explained. Out: the plan as lines of text, one
+//! row each, under `QUERY PLAN` as PostgreSQL has it. ANALYZE runs the query and drops its rows.
+
+use std::sync::Arc;
+
+use datafusion::common::format::ExplainFormat;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::sql::parser::{ExplainStatement, Statement as Sql};
+use futures::StreamExt;
+use planner::parse::Parsed;
+
+use super::query::{self, Context};
+use super::{Outcome, Source, kind};
+use crate::cancel::Cancel;
+use crate::error::{PgError, PgResult, engine};
+
+/// Explains a statement.
+///
+/// # Errors
+/// What is wrong with the statement; 0A000 for what has no plan.
+pub async fn run(
+    context: &Context,
+    sql: &str,
+    explain: &ExplainStatement,
+    cancel: &Cancel,
+) -> PgResult<Outcome> {
+    let inner = Parsed { statement: Sql::clone(&explain.statement), parameters: 0 };
+    if kind::of(&inner.statement) != kind::Kind::Query {
+        let what = format!("EXPLAIN of {}", kind::words(&inner.statement));
+        return Err(PgError::unsupported(what));
+    }
+    let options = &explain.options;
+    let text = !matches!(options.format, Some(ref format) if *format != ExplainFormat::Indent);
+    if !text {
+        return Err(PgError::unsupported("EXPLAIN in another format than TEXT"));
+    }
+    // A constant is planned like any other statement here: the plan is the question.
+    let mut planned = query::plan(context, sql, &inner, &[]).await?;
+    planned.constant = None;
+    let outcome = query::ready(context, sql, &planned, vec![]).await?;
+    let Outcome::Rows { source: Source::Plan(plan, config), .. } = outcome else {
+        return Err(PgError::unsupported("EXPLAIN of this statement"));
+    };
+    let printed = if options.analyze {
+        analyze(context, Arc::clone(&plan), config, cancel).await?;
+        DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(options.verbose).to_string()
+    } else {
+        displayable(plan.as_ref()).indent(options.verbose).to_string()
+    };
+    let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
+    Outcome::table("EXPLAIN", &[("QUERY PLAN", lines)])
+}
+
+/// Runs a plan to its end, for its measurements.
+async fn analyze(
+    context: &Context,
+    plan: Arc<dyn ExecutionPlan>,
+    config: datafusion::prelude::SessionConfig,
+    cancel: &Cancel,
+) -> PgResult<()> {
+    let (shared, cancel) = (Arc::clone(&context.shared), cancel.clone());
+    let drain = async move {
+        let mut stream = shared.engine.run(plan, config)?;
+        while let Some(batch) = stream.next().await {
+            batch?;
+        }
+        datafusion::common::Result::<()>::Ok(())
+    };
+    let run = context.shared.execution.spawn(async move {
+        tokio::select! {
+            biased;
+            reason = cancel.cancelled() => Err(reason.error()),
+            result = drain => result.map_err(|error| engine::from_engine(&error, "")),
+        }
+    });
+    run.await.unwrap_or_else(|error| Err(engine::incident(&error)))
+}

@@ -1,0 +1,140 @@
+//! Queries: from a parsed statement to a plan that runs. In: a statement, parameter values, a
+//! session's scope. Out: [`Outcome::Rows`]. Runs on the planning threads, whose stacks are large.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use planner::parse::Parsed;
+use planner::query::{self, Query};
+
+use super::{Outcome, Shape, Source};
+use crate::catalog::{Scope, StatementCatalog};
+use crate::constants::{self, Constant};
+use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::limits::COLUMNS_MAX_COUNT;
+use crate::shared::Shared;
+
+/// What a statement needs of its session, fixed when it starts.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The server.
+    pub shared: Arc<Shared>,
+    /// For names.
+    pub scope: Scope,
+    /// The session's time zone, as SHOW prints it.
+    pub zone: String,
+    /// What `now()` is.
+    pub now: std::time::SystemTime,
+}
+
+impl Context {
+    /// A planning state for one statement: the base with this session's clock and zone.
+    pub fn state(&self) -> SessionState {
+        let mut state = self.shared.base.clone();
+        state.mark_start_execution();
+        state.execution_props_mut().query_execution_start_time = Some(self.now.into());
+        state.config_mut().options_mut().execution.time_zone = Some(self.zone.clone());
+        state
+    }
+}
+
+/// A query planned as far as Describe needs.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// With its parameters; none for a constant that was known before.
+    pub query: Option<Query>,
+    /// The result's columns.
+    pub shape: Shape,
+    /// The answer, when it depends on the text alone.
+    pub constant: Option<Arc<Constant>>,
+}
+
+impl Planned {
+    /// A statement whose answer is known.
+    pub fn constant(constant: Arc<Constant>) -> Self {
+        Self { query: None, shape: constant.shape.clone(), constant: Some(constant) }
+    }
+}
+
+/// Plans a query up to the types of its parameters and columns.
+///
+/// # Errors
+/// What is wrong with the statement, in Postgres's terms.
+pub async fn plan(
+    context: &Context,
+    sql: &str,
+    parsed: &Parsed,
+    given: &[Option<DataType>],
+) -> PgResult<Planned> {
+    let state = context.state();
+    let catalog = StatementCatalog::new(&context.shared, &state, &context.scope);
+    let engine_error = |error| engine::from_engine(&error, sql);
+    let planned = query::plan(&state, &catalog, sql, parsed, given).await.map_err(engine_error)?;
+    let constant = constant(context, &state, sql, &planned).map_err(engine_error)?;
+    let shape = match &constant {
+        Some(constant) => constant.shape.clone(),
+        None => shape_of(&state, &planned.plan, sql)?,
+    };
+    if shape.columns.len() > COLUMNS_MAX_COUNT {
+        let message = format!("target lists can have at most {COLUMNS_MAX_COUNT} entries");
+        return Err(PgError::new(SqlState::TooManyColumns, message));
+    }
+    Ok(Planned { query: Some(planned), shape, constant })
+}
+
+fn constant(
+    context: &Context,
+    state: &SessionState,
+    sql: &str,
+    planned: &Query,
+) -> datafusion::common::Result<Option<Arc<Constant>>> {
+    if !planned.parameters.is_empty() || !constants::depends_on_text_alone(&planned.plan)? {
+        return Ok(None);
+    }
+    let optimized = query::optimize(state, &planned.plan)?;
+    let Some(batch) = constants::evaluate(&optimized)? else { return Ok(None) };
+    let constant = Arc::new(Constant { shape: Shape::of(batch.schema()), batch });
+    context.shared.constants.put(sql, &context.zone, &constant);
+    Ok(Some(constant))
+}
+
+fn shape_of(state: &SessionState, plan: &LogicalPlan, sql: &str) -> PgResult<Shape> {
+    let analyzed = state
+        .analyzer()
+        .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
+        .map_err(|error| engine::from_engine(&error, sql))?;
+    Ok(Shape::of(Arc::new(Schema::clone(analyzed.schema().as_arrow()))))
+}
+
+/// Makes a planned query ready to run with its values.
+///
+/// # Errors
+/// What is wrong with the values, or with the plan they make.
+pub async fn ready(
+    context: &Context,
+    sql: &str,
+    planned: &Planned,
+    values: Vec<ScalarValue>,
+) -> PgResult<Outcome> {
+    if let Some(constant) = &planned.constant {
+        return Ok(constant_rows(constant));
+    }
+    let Some(query) = &planned.query else { return Err(PgError::unsupported("this statement")) };
+    let state = context.state();
+    let engine_error = |error| engine::from_engine(&error, sql);
+    let bound = query::bind(query, values).map_err(engine_error)?;
+    let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
+    let plan = query::physical(&state, &optimized).await.map_err(engine_error)?;
+    // The columns were described before; the plan's own names and metadata may say less.
+    let shape = planned.shape.clone();
+    Ok(Outcome::Rows { shape, source: Source::Plan(plan, state.config().clone()), verb: "SELECT" })
+}
+
+/// The outcome of a constant statement.
+pub fn constant_rows(constant: &Constant) -> Outcome {
+    let source = Source::Batch(constant.batch.clone());
+    Outcome::Rows { shape: constant.shape.clone(), source, verb: "SELECT" }
+}

@@ -1,0 +1,179 @@
+//! Statements that concern the session alone: SET, SHOW, BEGIN, DISCARD ... In: a statement and the
+//! session. Out: what to answer; the session is changed. PREPARE and EXECUTE are the connection's,
+//! since they share its prepared statements.
+
+use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
+use datafusion::sql::sqlparser::ast::{
+    CloseCursor, ContextModifier, Expr, Set, Statement, TransactionAccessMode, TransactionMode,
+    UnaryOperator, Value,
+};
+
+use super::Outcome;
+use crate::error::{PgError, PgResult, SqlState};
+use crate::session::Session;
+use crate::session::variables::{VARIABLES, Variable};
+
+/// Runs a statement on the session.
+///
+/// # Errors
+/// What PostgreSQL says: unknown settings, bad values, statements that are not supported.
+pub fn run(session: &mut Session, statement: &Parsed) -> PgResult<Outcome> {
+    let statement = match statement {
+        Parsed::Reset(ResetStatement::Variable(name)) => {
+            return reset(session, &name.to_string());
+        }
+        Parsed::Statement(statement) => statement,
+        other => return Err(PgError::unsupported(super::kind::words(other))),
+    };
+    match statement.as_ref() {
+        Statement::Set(set) => self::set(session, set),
+        Statement::ShowVariable { variable } => {
+            let words: Vec<_> = variable.iter().map(|ident| ident.value.clone()).collect();
+            show(session, &words.join(" "))
+        }
+        Statement::StartTransaction { modes, .. } => {
+            let warning = session.begin();
+            apply_modes(session, modes)?;
+            Ok(Outcome::noticed("BEGIN", warning))
+        }
+        Statement::Commit { .. } => {
+            let (tag, warning) = session.end(true);
+            Ok(Outcome::noticed(tag, warning))
+        }
+        Statement::Rollback { savepoint: None, .. } => {
+            let (tag, warning) = session.end(false);
+            Ok(Outcome::noticed(tag, warning))
+        }
+        Statement::Close { cursor: CloseCursor::All } => Ok(Outcome::done("CLOSE CURSOR ALL")),
+        Statement::Close { cursor: CloseCursor::Specific { name } } => {
+            let message = format!("cursor \"{}\" does not exist", name.value);
+            Err(PgError::new(SqlState::InvalidCursorName, message))
+        }
+        Statement::LISTEN { .. } => Ok(Outcome::done("LISTEN")),
+        Statement::UNLISTEN { .. } => Ok(Outcome::done("UNLISTEN")),
+        other => {
+            let parsed = Parsed::Statement(Box::new(other.clone()));
+            Err(PgError::unsupported(super::kind::words(&parsed)))
+        }
+    }
+}
+
+fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {
+    match set {
+        Set::SingleAssignment { scope, variable, values, .. } => {
+            let local = *scope == Some(ContextModifier::Local);
+            assign(session, &variable.to_string(), values, local)
+        }
+        Set::SetTimeZone { local, value } => {
+            assign(session, "timezone", std::slice::from_ref(value), *local)
+        }
+        Set::SetNames { charset_name, .. } => {
+            session.variables.set("client_encoding", &charset_name.value, false)?;
+            Ok(Outcome::done("SET"))
+        }
+        Set::SetNamesDefault {} => reset(session, "client_encoding").map(|_| Outcome::done("SET")),
+        Set::SetTransaction { modes, .. } => {
+            apply_modes(session, modes)?;
+            Ok(Outcome::done("SET"))
+        }
+        Set::SetRole { role_name: None, .. } => Ok(Outcome::done("SET")),
+        other => Err(PgError::unsupported(format!("\"{other}\""))),
+    }
+}
+
+fn assign(session: &mut Session, name: &str, values: &[Expr], local: bool) -> PgResult<Outcome> {
+    let name = name.trim_matches('"');
+    if let [Expr::Identifier(word)] = values
+        && word.quote_style.is_none()
+        && word.value.eq_ignore_ascii_case("default")
+    {
+        session.variables.reset(name)?;
+        return Ok(Outcome::done("SET"));
+    }
+    if local && session.status() == pgwire::messages::response::TransactionStatus::Idle {
+        let message = "SET LOCAL can only be used in transaction blocks";
+        let warning = PgError::warning(SqlState::NoActiveSqlTransaction, message);
+        return Ok(Outcome::noticed("SET", Some(warning)));
+    }
+    let values = values.iter().map(plain_value).collect::<PgResult<Vec<_>>>()?;
+    session.variables.set(name, &values.join(", "), local)?;
+    Ok(Outcome::done("SET"))
+}
+
+/// The text of a value in SET: a word, a string, a number.
+fn plain_value(expr: &Expr) -> PgResult<String> {
+    match expr {
+        Expr::Identifier(word) => Ok(match word.quote_style {
+            Some(_) => format!("\"{}\"", word.value),
+            None => word.value.clone(),
+        }),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text)
+            | Value::DoubleQuotedString(text)
+            | Value::EscapedStringLiteral(text)
+            | Value::Number(text, _) => Ok(text.clone()),
+            Value::Boolean(value) => Ok(value.to_string()),
+            other => Err(PgError::unsupported(format!("the value {other} in SET"))),
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Ok(format!("-{}", plain_value(expr)?)),
+        Expr::UnaryOp { op: UnaryOperator::Plus, expr } => plain_value(expr),
+        other => Ok(other.to_string()),
+    }
+}
+
+fn apply_modes(session: &mut Session, modes: &[TransactionMode]) -> PgResult<()> {
+    for mode in modes {
+        match mode {
+            TransactionMode::AccessMode(access) => {
+                let value = if *access == TransactionAccessMode::ReadOnly { "on" } else { "off" };
+                session.variables.set("transaction_read_only", value, true)?;
+            }
+            TransactionMode::IsolationLevel(level) => {
+                let level = level.to_string().to_lowercase();
+                session.variables.set("transaction_isolation", &level, true)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn reset(session: &mut Session, name: &str) -> PgResult<Outcome> {
+    if name.eq_ignore_ascii_case("all") {
+        session.variables.reset_all();
+    } else {
+        session.variables.reset(name.trim_matches('"'))?;
+    }
+    Ok(Outcome::done("RESET"))
+}
+
+fn show(session: &Session, words: &str) -> PgResult<Outcome> {
+    let lower = words.to_lowercase();
+    let name = match lower.as_str() {
+        "all" => return show_all(session),
+        "transaction isolation level" => "transaction_isolation",
+        "time zone" => "timezone",
+        "session authorization" => "session_authorization",
+        other => other,
+    };
+    let variable = crate::session::variables::find(&name.replace(' ', "."))?;
+    let value = session.variables.get(variable);
+    Outcome::table("SHOW", &[(shown_name(variable), vec![Some(value)])])
+}
+
+fn shown_name(variable: &Variable) -> &'static str {
+    variable.reported.unwrap_or(variable.name)
+}
+
+fn show_all(session: &Session) -> PgResult<Outcome> {
+    let column = |value: fn(&Session, &Variable) -> String| {
+        VARIABLES.iter().map(|variable| Some(value(session, variable))).collect()
+    };
+    Outcome::table(
+        "SHOW",
+        &[
+            ("name", column(|_, variable| shown_name(variable).to_owned())),
+            ("setting", column(|session, variable| session.variables.get(variable))),
+            ("description", column(|_, variable| variable.about.to_owned())),
+        ],
+    )
+}
