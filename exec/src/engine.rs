@@ -12,13 +12,11 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use url::Url;
 
-use crate::pins;
 use crate::roots::Roots;
 use crate::store::FileStore;
 
@@ -65,7 +63,8 @@ impl Engine {
             .with_mode(DiskManagerMode::Directories(vec![options.spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes)
             .with_max_spill_merge_fan_in(MERGE_FAN_IN);
-        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), CONSUMERS_NAMED);
+        let pool =
+            TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), CONSUMERS_NAMED);
         // Files are listed for every query: a file that was added a moment ago is seen.
         let caches = CacheManagerConfig::default()
             .with_list_files_cache_limit(0)
@@ -73,7 +72,8 @@ impl Engine {
             .with_metadata_cache_limit(FOOTER_CACHE_BYTES);
         let files = FileStore::new(roots);
         let staging = LocalFileSystem::new_with_prefix(options.staging_dir)?;
-        let stores = Arc::new(Stores { files: Arc::new(files.clone()), staging: Arc::new(staging) });
+        let stores =
+            Arc::new(Stores { files: Arc::new(files.clone()), staging: Arc::new(staging) });
         let runtime = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(spill)
             .with_memory_pool(Arc::new(pool))
@@ -83,7 +83,7 @@ impl Engine {
         Ok(Self { runtime, files, stores, threads: options.threads })
     }
 
-    /// The runtime for planning: files as they are now.
+    /// The runtime that statements' runtimes come from.
     pub fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.runtime
     }
@@ -115,49 +115,30 @@ impl Engine {
         config
     }
 
-    /// Runs a plan, every file held to the version it was planned with.
-    ///
-    /// # Errors
-    /// When the plan cannot start; what goes wrong later comes through the stream.
-    pub fn run(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        config: SessionConfig,
-    ) -> Result<SendableRecordBatchStream> {
-        let context = self.task_context(&plan, config)?;
-        execute_stream(plan, context)
+    /// A runtime for one statement: the shared memory, spill space and caches, and a store of its
+    /// own, so that every file it meets stays the version it met.
+    pub fn statement_runtime(&self) -> Arc<RuntimeEnv> {
+        let files = Arc::new(self.files.for_statement());
+        let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
+        let mut runtime = RuntimeEnv::clone(&self.runtime);
+        runtime.object_store_registry = Arc::new(stores);
+        Arc::new(runtime)
     }
+}
 
-    /// What a plan runs with. The function tables stay empty: a plan in memory holds its functions.
-    ///
-    /// # Errors
-    /// None today; walking a plan returns a result.
-    pub fn task_context(
-        &self,
-        plan: &Arc<dyn ExecutionPlan>,
-        config: SessionConfig,
-    ) -> Result<Arc<TaskContext>> {
-        let pins = pins::of_plan(plan)?;
-        let runtime = if pins.is_empty() {
-            Arc::clone(&self.runtime)
-        } else {
-            let files = Arc::new(self.files.pinned(pins));
-            let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
-            let mut runtime = RuntimeEnv::clone(&self.runtime);
-            runtime.object_store_registry = Arc::new(stores);
-            Arc::new(runtime)
-        };
-        Ok(Arc::new(TaskContext::new(
-            None,
-            String::new(),
-            config,
-            HashMap::new(),
-            HashMap::new(),
-            HashMap::new(),
-            HashMap::new(),
-            runtime,
-        )))
-    }
+/// What a plan runs with: the settings and the runtime it was planned with. The function tables
+/// stay empty: a plan in memory holds its functions.
+pub fn task_context(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        None,
+        String::new(),
+        config,
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        runtime,
+    ))
 }
 
 /// The URL of files being written, before they are published.

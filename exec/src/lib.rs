@@ -1,15 +1,15 @@
 //! Runs plans. In: a physical plan, the engine's resources. Out: streams of record batches.
 //! Knows neither SQL text, nor Postgres, nor Ray: a Ray worker loads it without the SQL half.
 //!
-//! - [`roots`] and [`store`]: which files may be read, and reading them.
-//! - [`pins`]: a file that changes while a query reads it ends the query.
+//! - [`roots`] and [`store`]: which files may be read, and reading one version of each.
 //! - [`engine`]: memory, spill, caches, settings of the embedded engine.
+//! - [`slices`]: an operator that lets a join be cancelled.
 //! - [`publish`]: files appear whole or not at all.
 
 pub mod engine;
-pub mod pins;
 pub mod publish;
 pub mod roots;
+pub mod slices;
 pub mod store;
 mod walk;
 

@@ -128,9 +128,9 @@ impl Roots {
         Err(outside())
     }
 
-    /// Whether a name directly beneath `folder` is the server's own.
-    pub(crate) fn is_private(&self, folder: &Path, name: &std::ffi::OsStr) -> bool {
-        self.0.iter().any(|root| root.path == folder && root.private.iter().any(|p| p == name))
+    /// Whether a folder holds files of the server's own, and so is no table.
+    pub(crate) fn holds_private(&self, folder: &Path) -> bool {
+        self.0.iter().any(|root| root.path == folder && !root.private.is_empty())
     }
 }
 

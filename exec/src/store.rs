@@ -1,5 +1,6 @@
-//! The store behind every scan: regular files beneath the allowed [`Roots`], read with their pins.
-//! In: object paths and ranges. Out: bytes of exactly the version of the file that was planned.
+//! The store behind every scan: regular files beneath the allowed [`Roots`], each pinned to the
+//! version a statement met first. In: object paths and ranges. Out: bytes of exactly that version,
+//! or an error: never rows of two versions.
 //! Read only; files are written by [`crate::publish`].
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,25 +28,27 @@ use crate::walk;
 /// Bytes a streamed file is read in: large enough to amortise a call, small beside a batch.
 const STREAM_CHUNK_BYTES: u64 = 1 << 20;
 
-/// The e-tag each file had when the query was planned.
-pub type Pins = HashMap<Path, String>;
+/// The e-tag each file had when a statement first met it.
+type Pins = Mutex<HashMap<Path, String>>;
 
-/// Files beneath the allowed roots.
+/// Files beneath the allowed roots. A statement has a store of its own: what it has listed or read
+/// once must be the same file when it is read again, in planning and in running alike.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     roots: Arc<Roots>,
-    pins: Arc<Pins>,
+    /// None for a store that outlives statements.
+    pins: Option<Arc<Pins>>,
 }
 
 impl FileStore {
-    /// A store without pins, for planning.
+    /// A store that pins nothing.
     pub fn new(roots: Arc<Roots>) -> Self {
-        Self { roots, pins: Arc::default() }
+        Self { roots, pins: None }
     }
 
-    /// The same files, each held to the version in `pins`.
-    pub fn pinned(&self, pins: Pins) -> Self {
-        Self { roots: Arc::clone(&self.roots), pins: Arc::new(pins) }
+    /// The same files for one statement.
+    pub fn for_statement(&self) -> Self {
+        Self { roots: Arc::clone(&self.roots), pins: Some(Arc::default()) }
     }
 
     /// The folders this store may read.
@@ -54,22 +57,41 @@ impl FileStore {
     }
 
     fn open(&self, location: &Path) -> Result<(File, ObjectMeta)> {
-        let file = self.roots.open_file(&file_path(location)).map_err(|e| map(location, e))?;
+        let opened = self.roots.open_file(&file_path(location));
+        let file = opened.map_err(|error| match error.kind() {
+            // It was there when the statement first met it.
+            io::ErrorKind::NotFound if self.is_pinned(location) => changed(location),
+            _ => map(location, error),
+        })?;
         let meta = self.current(location, &file)?;
         Ok((file, meta))
     }
 
-    /// The file's metadata now; an error when it is not the version that was planned.
+    /// The file's metadata now; an error when it is not the version this statement met first.
     fn current(&self, location: &Path, file: &File) -> Result<ObjectMeta> {
         let metadata = file.metadata().map_err(|e| map(location, e))?;
         let meta = object_meta(location.clone(), &metadata);
-        match (self.pins.get(location), &meta.e_tag) {
-            (Some(pin), Some(now)) if pin != now => Err(Error::Precondition {
-                path: location.to_string(),
-                source: "the file changed while it was read".into(),
-            }),
-            _ => Ok(meta),
+        self.pin(&meta)?;
+        Ok(meta)
+    }
+
+    fn pin(&self, meta: &ObjectMeta) -> Result<()> {
+        let (Some(pins), Some(now)) = (&self.pins, &meta.e_tag) else { return Ok(()) };
+        let mut pins = pins.lock().unwrap_or_else(PoisonError::into_inner);
+        match pins.get(&meta.location) {
+            Some(pin) if pin != now => Err(changed(&meta.location)),
+            Some(_) => Ok(()),
+            None => {
+                pins.insert(meta.location.clone(), now.clone());
+                Ok(())
+            }
         }
+    }
+
+    fn is_pinned(&self, location: &Path) -> bool {
+        let pins =
+            self.pins.as_ref().map(|pins| pins.lock().unwrap_or_else(PoisonError::into_inner));
+        pins.is_some_and(|pins| pins.contains_key(location))
     }
 
     /// Reads ranges, checking the version after the last byte: what was read before the check is
@@ -126,7 +148,12 @@ impl ObjectStore for FileStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (roots, prefix) = (Arc::clone(&self.roots), prefix.cloned().unwrap_or_default());
-        let listing = blocking(move || walk::files(&roots, &prefix));
+        let store = self.clone();
+        let listing = blocking(move || {
+            let files = walk::files(&roots, &prefix)?;
+            files.iter().try_for_each(|meta| store.pin(meta))?;
+            Ok(files)
+        });
         stream::once(listing)
             .flat_map(|listed| match listed {
                 Ok(files) => stream::iter(files.into_iter().map(Ok)).boxed(),
@@ -173,7 +200,9 @@ fn chunks(store: FileStore, path: Path, range: Range<u64>) -> BoxStream<'static,
                 return Ok(None);
             }
             let next = end.min(at + STREAM_CHUNK_BYTES);
-            let mut read = blocking(move || store.read(&path, &[at..next])).await?;
+            let range = at..next;
+            let mut read =
+                blocking(move || store.read(&path, std::slice::from_ref(&range))).await?;
             Ok(read.pop().map(|bytes| (bytes, next)))
         }
     })
@@ -185,9 +214,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|source| Error::JoinError { source })?
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::JoinError { source })?
 }
 
 /// The file an object path names: object paths are absolute paths without the first slash.
@@ -225,6 +252,11 @@ pub(crate) fn map(location: &Path, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: error.into() },
         _ => Error::Generic { store: "FileStore", source: error.into() },
     }
+}
+
+fn changed(location: &Path) -> Error {
+    let source = "the file changed while it was read".into();
+    Error::Precondition { path: location.to_string(), source }
 }
 
 fn read_only(path: &Path) -> Error {

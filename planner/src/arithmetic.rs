@@ -2,8 +2,9 @@
 //! settles types. In: a plan as SQL was read. Out: the same plan with
 //! - integer literals of four bytes where they fit,
 //! - `+ - *` on integers that fail when out of range, `/` on decimals with enough digits,
-//! - `avg` of decimals as `sum / count`, so that it has those digits too,
-//! - `sum` of eight-byte integers as a decimal.
+//! - `avg` of decimals and integers as `sum / count`, so that it has those digits too,
+//! - `sum` of eight-byte integers as a decimal,
+//! - casts and dates by PostgreSQL's rules ([`crate::casts`], [`crate::dates`]).
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +21,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::casts::{Casts, TextForms};
 use crate::checked::{CheckedInteger, DecimalQuotient};
+use crate::dates;
+use crate::functions::FLOAT_QUOTIENT;
+use crate::rounding;
 
 static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Plus));
 static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Minus));
@@ -39,29 +44,41 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// The rule; runs before DataFusion's type coercion.
 #[derive(Debug)]
-pub(crate) struct PgArithmetic;
+pub(crate) struct PgArithmetic {
+    forms: Arc<dyn TextForms>,
+}
+
+impl PgArithmetic {
+    pub(crate) fn new(forms: Arc<dyn TextForms>) -> Self {
+        Self { forms }
+    }
+}
 
 impl AnalyzerRule for PgArithmetic {
     fn name(&self) -> &str {
         "pg_arithmetic"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| rewrite_node(node).map(Transformed::yes))
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let zone = config.execution.time_zone.clone().unwrap_or_default();
+        let casts = Casts { forms: Arc::clone(&self.forms), zone };
+        plan.transform_up_with_subqueries(|node| rewrite_node(node, &casts).map(Transformed::yes))
             .map(|rewritten| rewritten.data)
     }
 }
 
-fn rewrite_node(node: LogicalPlan) -> Result<LogicalPlan> {
+fn rewrite_node(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
     // A limit, a list of values and the arguments of a window function want the types they have.
-    if matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_) | LogicalPlan::Window(_)) {
-        return node.recompute_schema();
-    }
+    let typed =
+        matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_) | LogicalPlan::Window(_));
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
     let node = node.map_expressions(|expr| {
         let name = names.save(&expr);
-        let rewritten = rewrite_tree(expr, &schema)?;
+        let rewritten = match typed {
+            true => expr.transform_up(|e| casts.rewrite(e, &schema))?.data,
+            false => rewrite_tree(expr, &schema, casts)?,
+        };
         Ok(Transformed::yes(name.restore(rewritten)))
     })?;
     match node.data.recompute_schema()? {
@@ -70,17 +87,17 @@ fn rewrite_node(node: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-fn rewrite_tree(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+fn rewrite_tree(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Expr> {
     // count(*) is counted as count(1), a literal the optimizer knows by its type.
     if let Expr::AggregateFunction(aggregate) = &expr
         && matches!(aggregate.params.args.as_slice(), [Expr::Literal(..)])
     {
         return Ok(expr);
     }
-    expr.transform_up(|e| rewrite_expr(e, schema)).map(|rewritten| rewritten.data)
+    expr.transform_up(|e| rewrite_expr(e, schema, casts)).map(|rewritten| rewritten.data)
 }
 
-fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transformed<Expr>> {
     match expr {
         Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => {
             let literal = match i32::try_from(value) {
@@ -89,10 +106,16 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             };
             Ok(Transformed::yes(Expr::Literal(literal, metadata)))
         }
-        Expr::BinaryExpr(binary) => Ok(match replacement(&binary, schema) {
-            Some(udf) => call(udf, *binary.left, *binary.right),
-            None => Transformed::no(Expr::BinaryExpr(binary)),
-        }),
+        Expr::BinaryExpr(binary) => match replacement(&binary, schema) {
+            Some(udf) => Ok(call(udf, *binary.left, *binary.right)),
+            None => match dates::rewrite(binary, schema) {
+                Ok(changed) => Ok(Transformed::yes(changed)),
+                Err(binary) => casts.rewrite(Expr::BinaryExpr(binary), schema),
+            },
+        },
+        Expr::Between(between) => {
+            Ok(Transformed::yes(Expr::Between(dates::rewrite_between(between, schema))))
+        }
         Expr::Negative(inner) if is_integer(&inner, schema) => Ok(match *inner {
             // The smallest int8 is written as a minus and a number that does not fit.
             Expr::Literal(ScalarValue::Int32(Some(value)), metadata) => {
@@ -102,8 +125,28 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             inner => call(&SUB, Expr::Literal(ScalarValue::Int16(Some(0)), None), inner),
         }),
         Expr::AggregateFunction(sum) if sum.func.name() == "sum" => Ok(widen_sum(sum, schema)),
-        other => Ok(Transformed::no(other)),
+        Expr::ScalarFunction(call) if call.name() == "date_part" => {
+            Ok(dates::rewrite_part(call, schema))
+        }
+        Expr::ScalarFunction(call) => {
+            let rounded = rounding::rewrite(call, schema);
+            if rounded.transformed {
+                return Ok(rounded);
+            }
+            casts.rewrite(rounded.data, schema)
+        }
+        other => casts.rewrite(other, schema),
     }
+}
+
+/// A sum of integers that fails when out of range.
+pub(crate) fn plus(left: Expr, right: Expr) -> Expr {
+    call(&ADD, left, right).data
+}
+
+/// A difference of integers that fails when out of range.
+pub(crate) fn minus(left: Expr, right: Expr) -> Expr {
+    call(&SUB, left, right).data
 }
 
 fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
@@ -112,14 +155,17 @@ fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
 }
 
 fn replacement(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<ScalarUDF>> {
-    let (left, right) =
-        (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
+    let (left, right) = (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
     let integers = left.is_integer() && right.is_integer();
     match binary.op {
         Operator::Plus if integers => Some(&ADD),
         Operator::Minus if integers => Some(&SUB),
         Operator::Multiply if integers => Some(&MUL),
         Operator::Divide if decimals(&left, &right) => Some(&DIV),
+        // A constant that is not zero needs no check.
+        Operator::Divide if floats(&left, &right) && !is_nonzero(&binary.right) => {
+            Some(&FLOAT_QUOTIENT)
+        }
         _ => None,
     }
 }
@@ -128,6 +174,20 @@ fn replacement(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<Sc
 fn decimals(left: &DataType, right: &DataType) -> bool {
     let exact = |t: &DataType| matches!(t, DataType::Decimal128(..)) || t.is_integer();
     exact(left) && exact(right) && !(left.is_integer() && right.is_integer())
+}
+
+/// At least one float, the other one any number.
+fn floats(left: &DataType, right: &DataType) -> bool {
+    left.is_numeric() && right.is_numeric() && (left.is_floating() || right.is_floating())
+}
+
+fn is_nonzero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value
+            .cast_to(&DataType::Float64)
+            .is_ok_and(|value| !matches!(value, ScalarValue::Float64(Some(0.0) | None))),
+        _ => false,
+    }
 }
 
 fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
@@ -146,9 +206,10 @@ fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr>
     Transformed::yes(Expr::AggregateFunction(sum))
 }
 
-/// Replaces `avg(decimal)` in an aggregate by `sum` and `count` and a projection that divides them.
+/// Replaces `avg` of decimals and integers in an aggregate by `sum` and `count` and a projection
+/// that divides them.
 fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan> {
-    if !aggregate.aggr_expr.iter().any(|e| decimal_average(e, schema).is_some()) {
+    if !aggregate.aggr_expr.iter().any(|e| exact_average(e, schema).is_some()) {
         return Ok(LogicalPlan::Aggregate(aggregate));
     }
     let mut parts: Vec<Expr> = Vec::new();
@@ -159,7 +220,7 @@ fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan
     }
     for expr in &aggregate.aggr_expr {
         let name = expr.schema_name().to_string();
-        let Some(average) = decimal_average(expr, schema) else {
+        let Some(average) = exact_average(expr, schema) else {
             let output = part(&mut parts, expr.clone());
             outputs.push(output);
             continue;
@@ -169,7 +230,7 @@ fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan
             function.func = udaf;
             Expr::AggregateFunction(function)
         };
-        let total = part(&mut parts, with(sum_udaf()));
+        let total = part(&mut parts, widen(with(sum_udaf()), schema));
         let rows = part(&mut parts, with(count_udaf()));
         let quotient = call_average(total, rows);
         outputs.push(quotient.alias(name));
@@ -177,6 +238,13 @@ fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan
     let split = Aggregate::try_new(aggregate.input, aggregate.group_expr, parts)?;
     let input = Arc::new(LogicalPlan::Aggregate(split));
     Ok(LogicalPlan::Projection(Projection::try_new(outputs, input)?))
+}
+
+fn widen(sum: Expr, schema: &DFSchema) -> Expr {
+    match sum {
+        Expr::AggregateFunction(sum) => widen_sum(sum, schema).data,
+        other => other,
+    }
 }
 
 /// `sum / count`, NULL where nothing was counted.
@@ -195,13 +263,14 @@ fn part(parts: &mut Vec<Expr>, expr: Expr) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-fn decimal_average<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a AggregateFunction> {
+fn exact_average<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a AggregateFunction> {
     let function = match expr {
         Expr::AggregateFunction(function) => function,
-        Expr::Alias(alias) => return decimal_average(&alias.expr, schema),
+        Expr::Alias(alias) => return exact_average(&alias.expr, schema),
         _ => return None,
     };
     let [argument] = function.params.args.as_slice() else { return None };
-    let decimal = matches!(argument.get_type(schema), Ok(DataType::Decimal128(..)));
-    (function.func.name() == "avg" && decimal).then_some(function)
+    let exact = |t: DataType| t.is_signed_integer() || matches!(t, DataType::Decimal128(..));
+    let is_exact = argument.get_type(schema).is_ok_and(exact);
+    (function.func.name() == "avg" && is_exact).then_some(function)
 }

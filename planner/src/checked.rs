@@ -91,7 +91,7 @@ fn wider(types: &[DataType]) -> Result<DataType> {
     })
 }
 
-fn infix(args: &[Expr], op: Operator) -> String {
+pub(crate) fn infix(args: &[Expr], op: Operator) -> String {
     match args {
         [left, right] => format!("{left} {op} {right}"),
         _ => op.to_string(),
@@ -132,7 +132,8 @@ impl ScalarUDFImpl for DecimalQuotient {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let scale = |t: &DataType| Ok::<i8, datafusion::error::DataFusionError>(scale_of(&as_decimal(t)?));
+        let scale =
+            |t: &DataType| Ok::<i8, datafusion::error::DataFusionError>(scale_of(&as_decimal(t)?));
         let (left, right) = (scale(&types[0])?, scale(&types[1])?);
         Ok(DataType::Decimal128(PRECISION, left.max(right).max(QUOTIENT_SCALE_MIN)))
     }
@@ -208,8 +209,7 @@ impl<'a> Quotient<'a> {
     fn wide(&self, dividend: i128, divisor: i128) -> Result<i128, ArrowError> {
         let overflow = || ArrowError::ArithmeticOverflow("numeric field overflow".to_owned());
         let divisor = i256::from_i128(divisor);
-        let scaled =
-            i256::from_i128(dividend).checked_mul(self.factor).ok_or_else(overflow)?;
+        let scaled = i256::from_i128(dividend).checked_mul(self.factor).ok_or_else(overflow)?;
         let (quotient, rest) = (scaled.wrapping_div(divisor), scaled.wrapping_rem(divisor));
         let twice = rest.wrapping_abs().wrapping_mul(i256::from_i128(2));
         let away = if (scaled < i256::ZERO) == (divisor < i256::ZERO) { 1 } else { -1 };
@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn rounds_half_away_from_zero() {
-        let cases = [(7, 2, 4), (-7, 2, -4), (7, -2, -4), (1, 3, 0), (2, 3, 1), (0, 5, 0), (-1, 3, 0)];
+        let cases =
+            [(7, 2, 4), (-7, 2, -4), (7, -2, -4), (1, 3, 0), (2, 3, 1), (0, 5, 0), (-1, 3, 0)];
         for (dividend, divisor, want) in cases {
             assert_eq!(rounded(dividend, divisor), want, "{dividend} / {divisor}");
         }

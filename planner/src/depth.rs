@@ -22,8 +22,14 @@ pub fn check(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
     // Tables after FROM are joined one to the next, so there a comma links.
     let mut in_from = vec![false];
     for token in tokens {
-        match step(&token.token) {
-            Step::Open => {
+        let step = step(&token.token);
+        match step {
+            Step::Index | Step::Open => {
+                // Each subscript of a chain is a level around the ones before it.
+                if matches!(step, Step::Index) {
+                    depth += 1;
+                    *last(&mut chains) += 1;
+                }
                 chains.push(0);
                 in_from.push(false);
                 depth += 1;
@@ -66,7 +72,9 @@ fn last<T>(levels: &mut [T]) -> &mut T {
     &mut levels[end]
 }
 
+#[derive(Clone, Copy)]
 enum Step {
+    Index,
     Open,
     Close,
     Link,
@@ -78,7 +86,8 @@ enum Step {
 
 fn step(token: &Token) -> Step {
     match token {
-        Token::LParen | Token::LBracket | Token::LBrace => Step::Open,
+        Token::LBracket => Step::Index,
+        Token::LParen | Token::LBrace => Step::Open,
         Token::RParen | Token::RBracket | Token::RBrace => Step::Close,
         Token::Comma => Step::Next,
         Token::SemiColon => Step::End,

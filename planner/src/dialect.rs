@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::catalog_rewrite::rewrite_catalog_sql;
+use crate::dialect_casts;
 use crate::names;
 use crate::parse::ParseError;
 
@@ -81,7 +82,13 @@ impl VisitorMut for Dialect {
                 });
             }
             Expr::SimilarTo { .. } => replace(expr, similar_to),
-            Expr::Cast { data_type, .. } => widen_float(data_type),
+            Expr::Cast { data_type, .. } => {
+                widen_float(data_type);
+                replace(expr, dialect_casts::rewrite);
+            }
+            Expr::TypedString(_) | Expr::Interval(_) | Expr::Function(_) => {
+                replace(expr, dialect_casts::rewrite);
+            }
             _ => {}
         }
         ControlFlow::Continue(())

@@ -4,21 +4,27 @@
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
 //!    [`catalog_rewrite`] and [`names`] put PostgreSQL's SQL into words DataFusion plans alike.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
-//! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`checked`]).
+//! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`checked`]);
+//!    [`casts`] and [`dates`] as it has those.
 //! 4. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`session`] builds the state all of this works on; [`tables`] makes a table of files.
 
 pub mod arithmetic;
+pub mod casts;
 pub mod catalog_rewrite;
 mod checked;
+mod cooperative;
+pub mod dates;
 pub mod depth;
 pub mod dialect;
+mod dialect_casts;
 pub mod functions;
 pub mod names;
 pub mod parse;
 pub mod query;
 pub mod resolve;
+mod rounding;
 pub mod session;
 pub mod tables;
 pub mod types;

@@ -85,9 +85,8 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(normalized(ident)),
         Expr::CompoundIdentifier(idents) => idents.last().map(normalized),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => column_name(inner),
-        Expr::Cast { expr, data_type, kind, .. } => column_name(expr).or_else(|| {
-            (*kind != CastKind::SafeCast).then(|| type_name(&data_type.to_string()))
-        }),
+        Expr::Cast { expr, data_type, kind, .. } => strong_name(expr)
+            .or_else(|| (*kind != CastKind::SafeCast).then(|| type_name(&data_type.to_string()))),
         Expr::TypedString(typed) => Some(type_name(&typed.data_type.to_string())),
         Expr::Function(function) => match (&function.name.0.last(), &function.args) {
             (Some(ObjectNamePart::Identifier(_)), FunctionArguments::Subquery(_)) => {
@@ -97,7 +96,7 @@ fn column_name(expr: &Expr) -> Option<String> {
             _ => None,
         },
         Expr::Case { else_result, .. } => {
-            let inner = else_result.as_ref().and_then(|e| column_name(e));
+            let inner = else_result.as_ref().and_then(|e| strong_name(e));
             Some(inner.unwrap_or_else(|| "case".to_owned()))
         }
         Expr::Exists { .. } => Some("exists".to_owned()),
@@ -114,10 +113,24 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::Interval(_) => Some("interval".to_owned()),
         Expr::Subquery(query) => subquery_name(query),
         Expr::CompoundFieldAccess { root, .. } => column_name(root),
-        Expr::Value(value) if matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)) => {
+        Expr::Value(value)
+            if matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)) =>
+        {
             Some("bool".to_owned())
         }
         _ => None,
+    }
+}
+
+/// The name that a cast or CASE around the expression keeps: that of a column or function, not
+/// that of a type.
+fn strong_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong_name(inner),
+        Expr::Cast { expr, .. } => strong_name(expr),
+        Expr::Case { else_result, .. } => else_result.as_ref().and_then(|e| strong_name(e)),
+        Expr::TypedString(_) | Expr::Interval(_) | Expr::Value(_) => None,
+        other => column_name(other),
     }
 }
 
@@ -134,7 +147,7 @@ fn subquery_name(query: &Query) -> Option<String> {
 /// The catalog's name of a type written in SQL.
 fn type_name(written: &str) -> String {
     let lower = written.to_lowercase();
-    let base = lower.split('(').next().unwrap_or(&lower).trim();
+    let base = lower.split(['(', '[']).next().unwrap_or(&lower).trim();
     match base {
         "int" | "integer" => "int4",
         "bigint" => "int8",

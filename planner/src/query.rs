@@ -1,6 +1,8 @@
 //! From a statement to a plan that runs. In: a parsed query, a session's state, a catalog. Out: the
 //! logical plan with its parameters, the optimized plan, the physical plan. Runs nothing.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -10,10 +12,11 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
-use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::{self, Visit, Visitor};
 
 use crate::parse::Parsed;
 use crate::resolve::{Catalog, Names};
+use crate::types::holds_unsized_numeric;
 
 /// A query with its parameters' types settled.
 #[derive(Debug, Clone)]
@@ -51,23 +54,70 @@ pub async fn plan(
     if parsed.parameters == 0 {
         return Ok(Query { plan, parameters: vec![] });
     }
-    let parameters = settle(&plan, parsed.parameters, given)?;
+    let cast = parameter_casts(&parsed.statement);
+    let cast = cast.into_iter().filter_map(|(id, sql_type)| {
+        let planner = SqlToRel::new_with_options(&names, options(state));
+        Some((id, type_of(&planner, sql_type)?))
+    });
+    let parameters = settle(&plan, parsed.parameters, given, &cast.collect())?;
     Ok(Query { plan: to_plan(&parameters)?, parameters })
 }
 
+/// The types of parameters: those the client declared, then those of casts, then what their
+/// neighbours have.
 fn settle(
     plan: &LogicalPlan,
     count: usize,
     given: &[Option<DataType>],
+    cast: &HashMap<String, FieldRef>,
 ) -> Result<Vec<FieldRef>> {
     let inferred = plan.get_parameter_types()?;
-    let type_of = |number: usize| {
-        let declared = given.get(number - 1).cloned().flatten();
-        let found = || inferred.get(&format!("${number}")).cloned().flatten();
-        declared.or_else(found).unwrap_or(DataType::Utf8)
+    let field = |number: usize| {
+        let id = format!("${number}");
+        let plain = |data_type| Arc::new(Field::new(id.clone(), data_type, true));
+        if let Some(declared) = given.get(number - 1).cloned().flatten() {
+            return plain(declared);
+        }
+        if let Some(field) = cast.get(&id) {
+            return Arc::new(field.as_ref().clone().with_name(id));
+        }
+        plain(inferred.get(&id).cloned().flatten().unwrap_or(DataType::Utf8))
     };
-    let field = |number| Arc::new(Field::new(format!("${number}"), type_of(number), true));
     Ok((1..=count).map(field).collect())
+}
+
+/// The types written directly over parameters, as in `$1::int[]`.
+fn parameter_casts(statement: &Statement) -> HashMap<String, ast::DataType> {
+    struct Found(HashMap<String, ast::DataType>);
+    impl Visitor for Found {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &ast::Expr) -> ControlFlow<()> {
+            if let ast::Expr::Cast { expr, data_type, .. } = expr
+                && let ast::Expr::Value(value) = expr.as_ref()
+                && let ast::Value::Placeholder(id) = &value.value
+            {
+                self.0.entry(id.clone()).or_insert_with(|| data_type.clone());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut found = Found(HashMap::new());
+    if let Statement::Statement(statement) = statement {
+        let _ = statement.visit(&mut found);
+    }
+    found.0
+}
+
+/// A type as columns have it; none for one that does not exist, which planning refuses, and for
+/// those whose text is a name that only the catalog knows.
+fn type_of(planner: &SqlToRel<'_, Names>, data_type: ast::DataType) -> Option<FieldRef> {
+    if matches!(data_type, ast::DataType::Regclass) {
+        return None;
+    }
+    let name = ast::Ident::new("parameter");
+    let schema = planner.build_schema(vec![ast::ColumnDef { name, data_type, options: vec![] }]);
+    schema.ok()?.fields().first().cloned()
 }
 
 fn options(state: &SessionState) -> ParserOptions {
@@ -89,7 +139,10 @@ pub fn bind(query: &Query, values: Vec<ScalarValue>) -> Result<LogicalPlan> {
         return Ok(query.plan.clone());
     }
     let typed = values.into_iter().zip(&query.parameters).map(|(value, field)| {
-        if value.data_type() == *field.data_type() {
+        // A numeric keeps the digits it was sent with.
+        let numeric = matches!(value, ScalarValue::Decimal128(..))
+            && holds_unsized_numeric(field.data_type());
+        if numeric || value.data_type() == *field.data_type() {
             return Ok(value);
         }
         value.cast_to(field.data_type())

@@ -16,7 +16,9 @@ use datafusion::common::{DFSchema, DataFusionError, Result, TableReference};
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, RelationPlanner, TypePlanner,
+};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF,
@@ -43,9 +45,19 @@ pub trait Catalog: Send + Sync {
 #[derive(Debug, Clone)]
 pub enum NameError {
     /// No table or view.
-    Table { name: String, near: Option<String>, position: Option<usize> },
+    Table {
+        /// As it was written.
+        name: String,
+        /// A name that may have been meant.
+        near: Option<String>,
+        /// Where it was written.
+        position: Option<usize>,
+    },
     /// No table function.
-    TableFunction { name: String },
+    TableFunction {
+        /// As it was written.
+        name: String,
+    },
 }
 
 impl fmt::Display for NameError {

@@ -4,41 +4,59 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::FunctionRegistry;
 use datafusion::optimizer::Analyzer;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::arithmetic::{self, PgArithmetic};
+use crate::casts::TextForms;
+use crate::cooperative::CooperativeJoins;
 use crate::functions;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
 /// wrong.
 const OTHER_MEANING: &[&str] = &["to_char"];
 
-/// Builds the state every session starts from.
+/// Builds the state every session starts from. `forms` reads and prints values in casts.
 ///
 /// # Errors
 /// A function that cannot be registered; a bug.
-pub fn base_state(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
+pub fn base_state(
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    forms: Arc<dyn TextForms>,
+) -> Result<SessionState> {
     let mut analyzer = Analyzer::new();
-    analyzer.rules.insert(0, Arc::new(PgArithmetic));
+    analyzer.rules.insert(0, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
+        .with_physical_optimizer_rules(physical_rules())
         .build();
     datafusion_pg_functions::register_all(&mut state);
     for name in OTHER_MEANING {
         state.deregister_udf(name)?;
     }
-    for function in functions::scalar().into_iter().chain(arithmetic::functions()) {
+    let texts = [forms.text_input(), forms.to_text()].into_iter().chain(forms.printers());
+    for function in functions::scalar().into_iter().chain(arithmetic::functions()).chain(texts) {
         state.register_udf(function)?;
     }
     for function in functions::ranks(&state) {
         state.register_udwf(function)?;
     }
     Ok(state)
+}
+
+/// DataFusion's rules with ours among them.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let before = rules.iter().position(|rule| rule.name() == "EnsureCooperative");
+    rules.insert(before.unwrap_or(rules.len()), Arc::new(CooperativeJoins));
+    rules
 }

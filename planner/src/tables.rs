@@ -13,6 +13,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::execution::SessionState;
 use exec::roots::{Opened, Refusal, Roots};
+use futures::TryStreamExt;
 use url::Url;
 
 /// How a table's files are found and read.
@@ -69,7 +70,8 @@ impl From<LocationError> for DataFusionError {
 /// [`LocationError`] for other stores, other hosts and paths that climb.
 pub fn absolute(base: &Path, location: &str) -> Result<PathBuf, LocationError> {
     let refused = |path: &str| LocationError::Refused(Refusal::Outside(PathBuf::from(path)));
-    let path = match location.split_once("://") {
+    let url = location.split_once("://").map(|(scheme, rest)| (scheme.to_lowercase(), rest));
+    let path = match url.as_ref().map(|(scheme, rest)| (scheme.as_str(), *rest)) {
         Some(("file", rest)) if rest.starts_with('/') => {
             // Only the plain form: what percent-encoding hides is not worth guessing.
             if rest.contains(['%', '?', '#']) {
@@ -79,7 +81,7 @@ pub fn absolute(base: &Path, location: &str) -> Result<PathBuf, LocationError> {
         }
         Some(("file", _)) => return Err(refused(location)),
         Some((scheme, _)) => return Err(LocationError::Scheme(scheme.to_owned())),
-        None if location.starts_with("file:") => return Err(refused(location)),
+        None if location.to_lowercase().starts_with("file:") => return Err(refused(location)),
         None => base.join(location),
     };
     let climbs = path.components().any(|part| part == Component::ParentDir);
@@ -133,13 +135,23 @@ fn split_glob(path: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
-fn listing_options(state: &SessionState, table: &FileTable) -> Result<ListingOptions> {
+fn listing_options(
+    state: &SessionState,
+    url: &ListingTableUrl,
+    table: &FileTable,
+) -> Result<ListingOptions> {
     let unknown = || LocationError::Format(table.format.clone());
     let factory = state.get_file_format_factory(&table.format).ok_or_else(unknown)?;
     let format = factory.create(state, &table.options)?;
-    // Any name is a data file: the folder is the table.
+    // In a folder the files with the format's ending are the table's; a file or a pattern names
+    // its files itself.
+    let extension = match (url.is_folder() && url.get_glob().is_none(), format.compression_type()) {
+        (false, _) => String::new(),
+        (true, Some(compression)) => format.get_ext_with_compression(&compression)?,
+        (true, None) => format.get_ext(),
+    };
     Ok(ListingOptions::new(format)
-        .with_file_extension("")
+        .with_file_extension(extension)
         .with_table_partition_cols(table.partition_columns.clone()))
 }
 
@@ -152,7 +164,14 @@ pub async fn infer_schema(
     url: &ListingTableUrl,
     table: &FileTable,
 ) -> Result<SchemaRef> {
-    let options = listing_options(state, table)?;
+    let options = listing_options(state, url, table)?;
+    let listed = datafusion::datasource::listing::ListingTableUrl::clone(url);
+    let store = state.runtime_env().object_store(&listed)?;
+    let mut files = listed.list_all_files(state, store.as_ref(), &options.file_extension).await?;
+    if files.try_next().await?.is_none() {
+        return Err(LocationError::Missing(table.location.clone()).into());
+    }
+    drop(files);
     let schema = options.infer_schema(state, url).await?;
     if schema.fields().is_empty() {
         return Err(LocationError::Missing(table.location.clone()).into());
@@ -172,7 +191,7 @@ pub async fn infer_partitions(
     if !url.is_collection() {
         return Ok(vec![]);
     }
-    listing_options(state, table)?.infer_partitions(state, url).await
+    listing_options(state, url, table)?.infer_partitions(state, url).await
 }
 
 /// A table over files. `schema` holds the files' columns, without the partition columns.
@@ -186,10 +205,9 @@ pub fn table(
     table: &FileTable,
     schema: SchemaRef,
 ) -> Result<Arc<dyn TableProvider>> {
-    let options = listing_options(state, table)?;
+    let options = listing_options(state, &url, table)?;
     let url = url.with_table_ref(name.clone());
-    let config =
-        ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+    let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
     let cache = state.runtime_env().cache_manager.get_file_statistic_cache();
     Ok(Arc::new(ListingTable::try_new(config)?.with_cache(cache)))
 }

@@ -29,9 +29,10 @@ impl Reason {
             Self::Request => {
                 PgError::new(SqlState::QueryCanceled, "canceling statement due to user request")
             }
-            Self::Timeout => {
-                PgError::new(SqlState::QueryCanceled, "canceling statement due to statement timeout")
-            }
+            Self::Timeout => PgError::new(
+                SqlState::QueryCanceled,
+                "canceling statement due to statement timeout",
+            ),
             Self::ClientGone => {
                 PgError::fatal(SqlState::ConnectionFailure, "connection to client lost")
             }

@@ -31,7 +31,10 @@ const VIEW_DEPTH_MAX: usize = 32;
 
 /// Tables that were opened, by oid; a definition that changed is another value.
 #[derive(Debug, Default)]
-pub struct TableCache(Mutex<HashMap<Oid, (Arc<Relation>, Arc<dyn TableProvider>)>>);
+pub struct TableCache(Mutex<HashMap<Oid, OpenTable>>);
+
+/// A table and the definition it was opened for.
+type OpenTable = (Arc<Relation>, Arc<dyn TableProvider>);
 
 impl TableCache {
     fn get(&self, relation: &Arc<Relation>) -> Option<Arc<dyn TableProvider>> {
@@ -166,8 +169,7 @@ impl<'a> StatementCatalog<'a> {
             );
             return Err(DataFusionError::External(Box::new(error)));
         };
-        let query =
-            planner::query::plan(self.state, &inner, &definition.sql, &parsed, &[]).await?;
+        let query = planner::query::plan(self.state, &inner, &definition.sql, &parsed, &[]).await?;
         Ok(Arc::new(ViewTable::new(query.plan, Some(definition.sql))))
     }
 }

@@ -44,6 +44,10 @@ pub struct Connection<S> {
     out: BytesMut,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    /// The settings' values the client was told last, in the order of [`VARIABLES`].
+    told: Vec<String>,
+    /// A statement ran that may have changed a setting.
+    settings_changed: bool,
     /// After an error in the extended protocol everything up to Sync is skipped.
     skipping: bool,
 }
@@ -73,6 +77,8 @@ impl<S: Stream> Connection<S> {
             out: BytesMut::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
+            told: vec![],
+            settings_changed: false,
             skipping: false,
         }
     }
@@ -90,12 +96,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn greet(&mut self) {
-        for variable in VARIABLES {
-            if let Some(name) = variable.reported {
-                let value = self.session.variables.get(variable);
-                backend::parameter(&mut self.out, name, &value);
-            }
-        }
+        self.report_settings();
         backend::key_data(&mut self.out, self.registration.pid, &self.registration.secret);
         backend::ready(&mut self.out, self.session.status());
     }
@@ -148,7 +149,8 @@ impl<S: Stream> Connection<S> {
 
     /// The next message; none at the end. Writes what is buffered before it waits.
     async fn next_message(&mut self) -> PgResult<Option<PgResult<Message>>> {
-        let longest = usize::try_from(self.shared.settings.max_message_size.0).unwrap_or(usize::MAX);
+        let longest =
+            usize::try_from(self.shared.settings.max_message_size.0).unwrap_or(usize::MAX);
         loop {
             if let Some(frame) = self.reader.buffered_message(longest)? {
                 return Ok(Some(frontend::read(frame)));
@@ -184,6 +186,9 @@ impl<S: Stream> Connection<S> {
     }
 
     fn ready(&mut self) {
+        if self.settings_changed {
+            self.report_settings();
+        }
         backend::ready(&mut self.out, self.session.status());
     }
 

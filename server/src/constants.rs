@@ -60,7 +60,9 @@ pub fn depends_on_text_alone(plan: &LogicalPlan) -> Result<bool> {
     plan.apply_with_subqueries(|node| {
         alone &= matches!(
             node,
-            LogicalPlan::Projection(_) | LogicalPlan::EmptyRelation(_) | LogicalPlan::SubqueryAlias(_)
+            LogicalPlan::Projection(_)
+                | LogicalPlan::EmptyRelation(_)
+                | LogicalPlan::SubqueryAlias(_)
         );
         node.apply_expressions(|expr| {
             expr.apply(|part| {

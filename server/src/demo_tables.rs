@@ -21,7 +21,10 @@ pub async fn register(shared: &Arc<Shared>, demo: &[DemoTable]) -> PgResult<()> 
         }
         let is_demo = |relation: &crate::meta::Relation| relation.location.contains("/demo/sf");
         if known.as_ref().is_some_and(|relation| !is_demo(relation)) {
-            tracing::warn!(table = table.name, "a table of this name exists: the demo's is left out");
+            tracing::warn!(
+                table = table.name,
+                "a table of this name exists: the demo's is left out"
+            );
             continue;
         }
         let files = FileTable {
@@ -33,7 +36,8 @@ pub async fn register(shared: &Arc<Shared>, demo: &[DemoTable]) -> PgResult<()> 
         let engine_error = |error| engine::from_engine(&error, "");
         let url = tables::locate(shared.engine.roots(), &shared.data_dir, &location)
             .map_err(engine_error)?;
-        let schema = tables::infer_schema(&shared.base, &url, &files).await.map_err(engine_error)?;
+        let schema =
+            tables::infer_schema(&shared.base, &url, &files).await.map_err(engine_error)?;
         let relation = NewRelation {
             schema: "public".to_owned(),
             name: table.name.to_string(),

@@ -29,6 +29,8 @@ pub mod serve;
 pub mod session;
 pub mod shared;
 pub mod statement;
+pub mod text_output;
 pub mod tls;
+mod to_char;
 pub mod types;
 pub mod wire;

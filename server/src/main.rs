@@ -1,5 +1,6 @@
 //! The `mobula` program: reads its settings, starts the log, runs the server.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use mobula_server::config::{self, Action, ConfigError};
@@ -22,8 +23,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let filter = EnvFilter::try_new(&launch.settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter =
+        EnvFilter::try_new(&launch.settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
     for note in &launch.notes {
         tracing::warn!("{note}");
     }

@@ -63,8 +63,10 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         _ => None,
     };
     let engine = make_engine(&settings, &data_dir)?;
-    let base = planner::session::base_state(engine.session_config(), Arc::clone(engine.runtime()))
-        .map_err(|error| engine::from_engine(&error, ""))?;
+    let (config, runtime) = (engine.session_config(), Arc::clone(engine.runtime()));
+    let base =
+        planner::session::base_state(config, runtime, Arc::new(crate::text_output::WireText))
+            .map_err(|error| engine::from_engine(&error, ""))?;
     let address = (settings.listen.host.as_str(), settings.listen.port);
     let listener = TcpListener::bind(address)
         .await
@@ -100,7 +102,8 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
 }
 
 fn make_data_dir(path: &Path) -> PgResult<PathBuf> {
-    let failed = |error: std::io::Error| io(&format!("use the data directory {}", path.display()), &error);
+    let failed =
+        |error: std::io::Error| io(&format!("use the data directory {}", path.display()), &error);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     path.canonicalize().map_err(failed)
 }
@@ -133,7 +136,8 @@ async fn make_demo(
         return Ok(vec![]);
     }
     let (dir, scale, threads) = (data_dir.to_owned(), settings.demo_scale, settings.threads);
-    let made = runtimes.planning.spawn_blocking(move || crate::demo::generate(&dir, scale, threads));
+    let made =
+        runtimes.planning.spawn_blocking(move || crate::demo::generate(&dir, scale, threads));
     made.await.unwrap_or_else(|error| Err(engine::incident(&error)))
 }
 
@@ -176,7 +180,8 @@ async fn until_stopped(shared: &Arc<Shared>) -> PgResult<()> {
     }
     shared.sessions.cancel_all(Reason::Shutdown);
     // A cancelled statement ends within its next poll; what does not is left to the process's end.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), shared.connections.wait()).await;
+    let _ =
+        tokio::time::timeout(std::time::Duration::from_secs(1), shared.connections.wait()).await;
     Ok(())
 }
 

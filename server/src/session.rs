@@ -95,7 +95,11 @@ impl Session {
             let message = "there is no transaction in progress";
             PgError::warning(SqlState::NoActiveSqlTransaction, message)
         });
-        let tag = if committed || (commit && before == Transaction::Idle) { "COMMIT" } else { "ROLLBACK" };
+        let tag = if committed || (commit && before == Transaction::Idle) {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        };
         (tag, warning)
     }
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::SessionConfig;
 
 use crate::error::PgError;
 use crate::types::pg_type_of;
@@ -45,7 +45,7 @@ impl Shape {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A plan, run when the rows are wanted.
-    Plan(Arc<dyn ExecutionPlan>, SessionConfig),
+    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>),
     /// Rows that are there.
     Batch(RecordBatch),
 }
@@ -53,10 +53,22 @@ pub enum Source {
 /// What a statement came to.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Rows; `verb` begins the tag ("SELECT", "EXPLAIN").
-    Rows { shape: Shape, source: Source, verb: &'static str },
+    /// Rows; still to be sent.
+    Rows {
+        /// The columns.
+        shape: Shape,
+        /// Where the rows come from.
+        source: Source,
+        /// The first word of the tag.
+        verb: &'static str,
+    },
     /// No rows.
-    Done { tag: String, notices: Vec<PgError> },
+    Done {
+        /// The whole tag.
+        tag: String,
+        /// Sent before it.
+        notices: Vec<PgError>,
+    },
 }
 
 impl Outcome {
@@ -74,7 +86,10 @@ impl Outcome {
     ///
     /// # Errors
     /// Columns of different lengths; a bug.
-    pub fn table(verb: &'static str, columns: &[(&str, Vec<Option<String>>)]) -> Result<Self, PgError> {
+    pub fn table(
+        verb: &'static str,
+        columns: &[(&str, Vec<Option<String>>)],
+    ) -> Result<Self, PgError> {
         use datafusion::arrow::array::{ArrayRef, StringArray};
         let arrays = columns.iter().map(|(name, values)| {
             (*name, Arc::new(StringArray::from(values.clone())) as ArrayRef, true)

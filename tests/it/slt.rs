@@ -11,6 +11,9 @@ use mobula_tests::uri::Uri;
 
 /// Files that use what only Mobula has (external tables, COPY to a file ...).
 const MOBULA_ONLY: &str = "mobula_";
+/// Where we answer otherwise than PostgreSQL: our answer, with its answer and the reason above. A
+/// change, better or worse, is seen.
+const DEVIATIONS: &str = "deviations";
 
 fn files() -> Vec<PathBuf> {
     let files = mobula_tests::files("tests/slt", ".slt");
@@ -18,16 +21,36 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
+fn is_deviations(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.ends_with(DEVIATIONS))
+}
+
 fn is_ours_alone(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(MOBULA_ONLY))
+    let named = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(MOBULA_ONLY));
+    named || is_deviations(path)
+}
+
+/// A record is a deviation when a line above says so; a bug (XX000) is none.
+#[test]
+fn deviations_are_honest() {
+    for path in files().iter().filter(|path| is_deviations(path)) {
+        let text = std::fs::read_to_string(path).expect("a file of deviations");
+        let name = path.display();
+        assert!(!text.contains("(XX000)"), "{name}: a bug is not a deviation");
+        let asked = |record: &&str| !record.contains("statement ok") && !record.trim().is_empty();
+        for record in text.split("\n\n").filter(asked) {
+            let reason = record.lines().find(|line| line.starts_with("# PostgreSQL: "));
+            assert!(reason.is_some_and(|r| r.contains("; ")), "{name} gives no reason:\n{record}");
+        }
+    }
 }
 
 async fn run_all(files: &[PathBuf], uri: &Uri, protocol: Protocol, engine: &'static str) {
     let mut failures = Vec::new();
     for path in files {
-        failures.extend(run_file(path, uri, protocol, engine).await.err());
+        failures.extend(run_file(path, uri, protocol, engine).await);
     }
-    assert!(failures.is_empty(), "{} files fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} records fail:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[tokio::test]
@@ -51,4 +74,5 @@ async fn postgres_agrees() {
     };
     let files: Vec<_> = files().into_iter().filter(|path| !is_ours_alone(path)).collect();
     run_all(&files, &server.uri, Protocol::Simple, "postgres").await;
+    run_all(&files, &server.uri, Protocol::Extended, "postgres").await;
 }

@@ -2,7 +2,7 @@
 //! only, ended by its own process id. In: nothing. Out: its URI. It says what right is.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,8 @@ impl Postgres {
             .expect("initdb");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let log = File::create(folder.path().join("log")).expect("a log file");
+        let log_path = folder.path().join("log");
+        let log = File::create(&log_path).expect("a log file");
         let settings = [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -89,9 +90,10 @@ impl Postgres {
             port,
             database: "postgres".to_owned(),
         };
-        wait_until("PostgreSQL to listen", DEADLINE, || {
-            assert!(process.ended().is_none(), "PostgreSQL ended");
-            TcpStream::connect(uri.address()).ok()
+        wait_until("PostgreSQL to be ready", DEADLINE, || {
+            let log = fs::read_to_string(&log_path).unwrap_or_default();
+            assert!(process.ended().is_none(), "PostgreSQL ended:\n{log}");
+            log.contains("ready to accept connections").then_some(())
         });
         Self { _process: process, uri, _folder: folder }
     }
@@ -110,7 +112,8 @@ fn programs() -> Option<PathBuf> {
 
 /// The user and group to run as when we are root.
 fn unprivileged() -> Option<(u32, u32)> {
-    let root = fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    let root =
+        fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
     if !root {
         return None;
     }

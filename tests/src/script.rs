@@ -93,15 +93,18 @@ fn frame(text: &str) -> Option<Vec<u8>> {
     let value: Value = serde_json::from_str(json).ok()?;
     let word = |key: &str| value[key].as_str().unwrap_or_default();
     let numbers = |key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let kind = || if value["statement"].is_string() { (b'S', "statement") } else { (b'P', "portal") };
+    let kind =
+        || if value["statement"].is_string() { (b'S', "statement") } else { (b'P', "portal") };
     Some(match name {
         "Query" => frames::query(value.as_str()?),
         "Parse" => {
-            let types = numbers("types").iter().filter_map(Value::as_u64).map(|oid| oid as u32);
-            frames::parse(word("name"), word("sql"), &types.collect::<Vec<_>>())
+            let types = numbers("types");
+            let types: Vec<_> = types.iter().filter_map(Value::as_u64).map(|t| t as u32).collect();
+            frames::parse(word("name"), word("sql"), &types)
         }
         "Bind" => {
-            let codes = |key| numbers(key).iter().filter_map(Value::as_u64).map(|c| c as u16).collect();
+            let codes =
+                |key| numbers(key).iter().filter_map(Value::as_u64).map(|c| c as u16).collect();
             let values = numbers("values").iter().map(parameter).collect::<Option<Vec<_>>>()?;
             Bind {
                 portal: word("portal"),
@@ -114,7 +117,9 @@ fn frame(text: &str) -> Option<Vec<u8>> {
         }
         "Describe" => frames::describe(kind().0, word(kind().1)),
         "Close" => frames::close(kind().0, word(kind().1)),
-        "Execute" => frames::execute(word("portal"), value["max_rows"].as_u64().unwrap_or(0) as u32),
+        "Execute" => {
+            frames::execute(word("portal"), value["max_rows"].as_u64().unwrap_or(0) as u32)
+        }
         "Flush" => frames::flush(),
         "Sync" => frames::sync(),
         "Terminate" => frames::terminate(),
@@ -147,7 +152,8 @@ pub async fn play(script: &Script, uri: &Uri) -> Result<(), String> {
             Step::Expect(expected) => {
                 let message = wire.receive().await;
                 if let Some(Message { tag: b'T', body }) = &message {
-                    binary = described(body).into_iter().map(|(_, _, format)| format == 1).collect();
+                    binary =
+                        described(body).into_iter().map(|(_, _, format)| format == 1).collect();
                 }
                 let got = message.as_ref().map(|message| show::line(message, &binary));
                 if !matches(expected, message.as_ref(), &binary) {

@@ -33,7 +33,7 @@ impl ColumnType for Letter {
     }
 }
 
-/// The letter of a type: the file `slt/README.md` of DataFusion's tests has the same ones.
+/// The letter of a type, as DataFusion's own files have them.
 fn letter(oid: u32) -> Letter {
     Letter(match oid {
         16 => 'B',
@@ -117,21 +117,26 @@ fn output(answer: Answer, cell: Cell) -> DBOutput<Letter> {
     DBOutput::Rows { types: columns.iter().map(|(_, oid)| letter(*oid)).collect(), rows }
 }
 
-/// Runs one file with fresh sessions. A sentence for the first record that fails.
-///
-/// # Errors
-/// The sentence.
+/// Runs one file with fresh sessions. Every record runs; a sentence for each that fails.
 pub async fn run_file(
     path: &Path,
     uri: &Uri,
     protocol: Protocol,
     engine: &'static str,
-) -> Result<(), String> {
-    let mut runner = Runner::new(|| async move {
-        Ok(Session::login(uri, protocol, engine, plain_cell).await)
-    });
+) -> Vec<String> {
+    let records = match sqllogictest::parse_file::<Letter>(path) {
+        Ok(records) => records,
+        Err(error) => return vec![format!("{}: {error}", path.display())],
+    };
+    let login = || async move { Ok(Session::login(uri, protocol, engine, plain_cell).await) };
+    let mut runner = Runner::new(login);
     runner.with_column_validator(strict_column_validator);
-    let done = runner.run_file_async(path).await;
+    let mut failures = Vec::new();
+    for record in records {
+        if let Err(error) = runner.run_async(record).await {
+            failures.push(format!("{protocol:?}: {}", error.display(false)));
+        }
+    }
     runner.shutdown_async().await;
-    done.map_err(|error| format!("{protocol:?}: {}", error.display(false)))
+    failures
 }

@@ -273,9 +273,8 @@ impl Wire {
 /// The fields of an ErrorResponse or NoticeResponse.
 pub fn report(body: &[u8]) -> Report {
     let parts = body.split(|byte| *byte == 0).filter(|part| !part.is_empty());
-    let fields = parts.map(|part| {
-        (char::from(part[0]), String::from_utf8_lossy(&part[1..]).into_owned())
-    });
+    let fields =
+        parts.map(|part| (char::from(part[0]), String::from_utf8_lossy(&part[1..]).into_owned()));
     Report { fields: fields.collect() }
 }
 

@@ -36,7 +36,10 @@ impl WindowUDFImpl for Signed {
         self.inner.signature()
     }
 
-    fn partition_evaluator(&self, args: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
+    fn partition_evaluator(
+        &self,
+        args: PartitionEvaluatorArgs,
+    ) -> Result<Box<dyn PartitionEvaluator>> {
         let inner = self.inner.partition_evaluator_factory(args)?;
         Ok(Box::new(SignedEvaluator { inner, result: self.result.clone() }))
     }
@@ -77,7 +80,10 @@ impl PartitionEvaluator for SignedEvaluator {
         Ok(cast(&self.inner.evaluate_all_with_rank(rows, ranks)?, &self.result)?)
     }
 
-    fn memoize(&mut self, state: &mut datafusion::logical_expr::window_state::WindowAggState) -> Result<()> {
+    fn memoize(
+        &mut self,
+        state: &mut datafusion::logical_expr::window_state::WindowAggState,
+    ) -> Result<()> {
         self.inner.memoize(state)
     }
 

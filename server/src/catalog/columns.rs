@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::ipc::convert::{IpcSchemaEncoder, fb_to_schema};
 use datafusion::arrow::ipc::root_as_schema;
+use datafusion::arrow::ipc::writer::DictionaryTracker;
 use datafusion::common::{DataFusionError, Result};
 
 use crate::auth::base64;
@@ -13,7 +14,8 @@ use crate::error::{PgError, SqlState};
 
 /// The stored text of a schema.
 pub fn encode_columns(schema: &Schema) -> String {
-    let mut encoder = IpcSchemaEncoder::new();
+    let mut dictionaries = DictionaryTracker::new(true);
+    let mut encoder = IpcSchemaEncoder::new().with_dictionary_tracker(&mut dictionaries);
     let buffer = encoder.schema_to_fb(schema);
     base64::encode(buffer.finished_data())
 }
@@ -47,6 +49,7 @@ mod tests {
         let schema = Schema::new(vec![
             Field::new("a", DataType::Decimal128(15, 2), false),
             Field::new("b", DataType::new_list(DataType::Utf8View, true), true),
+            Field::new_dictionary("c", DataType::Int32, DataType::Utf8, true),
         ]);
         assert_eq!(*decode_columns(&encode_columns(&schema)).unwrap(), schema);
         assert!(decode_columns("????").is_err());

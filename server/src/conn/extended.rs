@@ -103,20 +103,25 @@ impl<S: Stream> Connection<S> {
         }
         let formats = formats(&bind.formats)?;
         if formats.len() > 1 && formats.len() != got {
-            let message = format!("bind message has {} parameter formats but {got} parameters", formats.len());
+            let message = format!(
+                "bind message has {} parameter formats but {got} parameters",
+                formats.len()
+            );
             return Err(PgError::new(SqlState::ProtocolViolation, message));
         }
         let options = self.session.variables.format_options();
         let mut values = Vec::with_capacity(got);
         for (index, (value, oid)) in bind.values.iter().zip(&prepared.parameters).enumerate() {
             let format = formats.get(index).or(formats.first()).copied().unwrap_or_default();
-            let decoded = decode_param(*oid, format, value.as_deref(), &options).map_err(|error| {
-                if error.state == SqlState::InvalidBinaryRepresentation {
-                    let message = format!("incorrect binary data format in bind parameter {}", index + 1);
-                    return PgError { message, ..error };
-                }
-                error
-            })?;
+            let decoded =
+                decode_param(*oid, format, value.as_deref(), &options).map_err(|error| {
+                    if error.state == SqlState::InvalidBinaryRepresentation {
+                        let message =
+                            format!("incorrect binary data format in bind parameter {}", index + 1);
+                        return PgError { message, ..error };
+                    }
+                    error
+                })?;
             values.push(decoded);
         }
         Ok(values)

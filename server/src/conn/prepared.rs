@@ -9,10 +9,12 @@ use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{self, Expr, Statement};
 use planner::parse::Parsed;
 
+use super::statements::ends_transaction;
 use super::{Connection, Running, Stream};
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::params::decode_param;
+use crate::session::{Transaction, in_failed_transaction};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
 use crate::statement::rows::Rows;
@@ -74,7 +76,14 @@ impl<S: Stream> Connection<S> {
             let shape = constant.shape.clone();
             let planned = Planned::constant(constant);
             let (planned, shape) = (Some(planned), Some(shape));
-            return Ok(Prepared { sql: sql.into(), parsed: None, planned, parameters: vec![], shape, version });
+            return Ok(Prepared {
+                sql: sql.into(),
+                parsed: None,
+                planned,
+                parameters: vec![],
+                shape,
+                version,
+            });
         }
         let parsed = self.parse(running, sql).await?;
         let mut statements = parsed.iter();
@@ -85,8 +94,20 @@ impl<S: Stream> Connection<S> {
         }
         let Some(parsed) = first else {
             let sql = sql.into();
-            return Ok(Prepared { sql, parsed: None, planned: None, parameters: vec![], shape: None, version });
+            return Ok(Prepared {
+                sql,
+                parsed: None,
+                planned: None,
+                parameters: vec![],
+                shape: None,
+                version,
+            });
         };
+        if matches!(self.session.transaction, Transaction::Failed(_))
+            && !ends_transaction(&parsed.statement)
+        {
+            return Err(in_failed_transaction());
+        }
         self.prepare_parsed(running, sql.into(), Arc::clone(parsed), types, version).await
     }
 
@@ -101,8 +122,13 @@ impl<S: Stream> Connection<S> {
         let given = types.iter().map(|oid| given_type(*oid)).collect::<PgResult<Vec<_>>>()?;
         let planned = match kind::of(&parsed.statement) {
             Kind::Query => {
-                let (context, text, statement) = (self.context(), Arc::clone(&sql), Arc::clone(&parsed));
-                let work = async move { query::plan(&context, &text, &statement, &given).await };
+                let (context, text, statement) =
+                    (self.context(), Arc::clone(&sql), Arc::clone(&parsed));
+                let work = async move {
+                    let planned = query::plan(&context, &text, &statement, &given).await?;
+                    query::remember(&context, &text, &planned);
+                    Ok(planned)
+                };
                 let work = self.shared.planning.spawn(work);
                 Some(self.wait(running, work).await?)
             }
@@ -126,12 +152,11 @@ impl<S: Stream> Connection<S> {
             Outcome::Done { .. } => None,
         };
         match &parsed.statement {
-            Sql::Explain(_) => {
-                Outcome::table("EXPLAIN", &[("QUERY PLAN", vec![])]).map(shape)
-            }
+            Sql::Explain(_) => Outcome::table("EXPLAIN", &[("QUERY PLAN", vec![])]).map(shape),
             Sql::Statement(statement) => match statement.as_ref() {
                 Statement::ShowVariable { .. } => {
-                    crate::statement::session_commands::run(&mut self.session, &parsed.statement).map(shape)
+                    crate::statement::session_commands::run(&mut self.session, &parsed.statement)
+                        .map(shape)
                 }
                 Statement::ShowTables { .. } => self.show_tables().map(shape),
                 Statement::Execute { name: Some(name), .. } => {
@@ -218,8 +243,7 @@ impl<S: Stream> Connection<S> {
             return Ok(prepared);
         }
         let (sql, types) = (Arc::clone(&prepared.sql), prepared.parameters.clone());
-        let again =
-            self.prepare_parsed(running, sql, Arc::clone(parsed), &types, version).await?;
+        let again = self.prepare_parsed(running, sql, Arc::clone(parsed), &types, version).await?;
         let columns = |p: &Prepared| p.shape.as_ref().map(|shape| shape.columns.clone());
         if columns(&again) != columns(&prepared) {
             let message = "cached plan must not change result type";
@@ -229,7 +253,11 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Parses a text on a thread with a large stack.
-    pub(super) async fn parse(&mut self, running: &Running, sql: &str) -> PgResult<Vec<Arc<Parsed>>> {
+    pub(super) async fn parse(
+        &mut self,
+        running: &Running,
+        sql: &str,
+    ) -> PgResult<Vec<Arc<Parsed>>> {
         let most = usize::try_from(self.shared.settings.max_query_text.0).unwrap_or(usize::MAX);
         if sql.len() > most {
             let message = format!("the statement's text is longer than {most} bytes");
@@ -302,7 +330,9 @@ fn literal_text(expr: &Expr) -> PgResult<Option<String>> {
             Ok(literal_text(expr)?.map(|text| format!("-{text}")))
         }
         Expr::Cast { expr, .. } | Expr::Nested(expr) => literal_text(expr),
-        _ => Err(PgError::unsupported("an expression as a parameter of EXECUTE")
-            .hint("Give a literal.")),
+        _ => {
+            Err(PgError::unsupported("an expression as a parameter of EXECUTE")
+                .hint("Give a literal."))
+        }
     }
 }

@@ -37,16 +37,13 @@ impl<S: Stream> Connection<S> {
             backend::empty_query(&mut self.out);
         }
         if parsed.len() > STATEMENTS_IN_QUERY_MAX_COUNT {
-            let message = format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
+            let message =
+                format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
             return Err(PgError::new(SqlState::ProgramLimitExceeded, message));
         }
-        // The answer to one statement of several does not answer the whole text.
-        let text: Arc<str> = match parsed.len() {
-            1 => sql.into(),
-            _ => format!("{sql} ").into(),
-        };
+        let (text, alone) = (Arc::<str>::from(sql), parsed.len() == 1);
         for statement in &parsed {
-            let outcome = self.outcome(running, &text, statement).await?;
+            let outcome = self.outcome(running, &text, statement, alone).await?;
             self.simple_answer(running, outcome).await?;
         }
         Ok(())
@@ -61,7 +58,9 @@ impl<S: Stream> Connection<S> {
                 backend::complete(&mut self.out, &tag);
                 Ok(())
             }
-            Outcome::Rows { shape, source, verb } => self.simple_rows(running, &shape, source, verb).await,
+            Outcome::Rows { shape, source, verb } => {
+                self.simple_rows(running, &shape, source, verb).await
+            }
         }
     }
 

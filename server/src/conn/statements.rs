@@ -13,8 +13,8 @@ use super::prepared::Prepared;
 use super::{Connection, Running, Stream};
 use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
-use crate::session::{Transaction, in_failed_transaction};
 use crate::session::variables::VARIABLES;
+use crate::session::{Transaction, in_failed_transaction};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
 use crate::statement::{Outcome, copy, ddl, explain, session_commands};
@@ -22,12 +22,13 @@ use crate::types::{format_type, pg_type_of};
 use crate::wire::backend;
 
 impl<S: Stream> Connection<S> {
-    /// Runs a statement up to its outcome.
+    /// Runs a statement up to its outcome. `alone` says that `sql` is this statement and no other.
     pub(super) async fn outcome(
         &mut self,
         running: &Running,
         sql: &Arc<str>,
         parsed: &Arc<Parsed>,
+        alone: bool,
     ) -> PgResult<Outcome> {
         let kind = kind::of(&parsed.statement);
         self.admit(kind, &parsed.statement)?;
@@ -38,6 +39,9 @@ impl<S: Stream> Connection<S> {
                 let work = self.shared.planning.spawn(async move {
                     let planned = query::plan(&context, &text, &statement, &[]).await?;
                     no_parameters(&planned)?;
+                    if alone {
+                        query::remember(&context, &text, &planned);
+                    }
                     query::ready(&context, &text, &planned, vec![]).await
                 });
                 self.wait(running, work).await
@@ -85,7 +89,7 @@ impl<S: Stream> Connection<S> {
     ) -> PgResult<Outcome> {
         if prepared.planned.is_none() {
             let Some(parsed) = &prepared.parsed else { return Ok(Outcome::done("")) };
-            return self.outcome(running, &prepared.sql, parsed).await;
+            return self.outcome(running, &prepared.sql, parsed, false).await;
         }
         if matches!(self.session.transaction, Transaction::Failed(_)) {
             return Err(in_failed_transaction());
@@ -106,7 +110,9 @@ impl<S: Stream> Connection<S> {
 
     /// Refuses what this transaction cannot run.
     fn admit(&self, kind: Kind, statement: &Sql) -> PgResult<()> {
-        if matches!(self.session.transaction, Transaction::Failed(_)) && !ends_transaction(statement) {
+        if matches!(self.session.transaction, Transaction::Failed(_))
+            && !ends_transaction(statement)
+        {
             return Err(in_failed_transaction());
         }
         let (Kind::Definition(what) | Kind::Write(what)) = kind else { return Ok(()) };
@@ -118,8 +124,12 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    async fn session_statement(&mut self, running: &Running, parsed: &Arc<Parsed>) -> PgResult<Outcome> {
-        let before: Vec<String> = self.reported().collect();
+    async fn session_statement(
+        &mut self,
+        running: &Running,
+        parsed: &Arc<Parsed>,
+    ) -> PgResult<Outcome> {
+        self.settings_changed = true;
         let outcome = match &parsed.statement {
             Sql::Statement(statement) => match statement.as_ref() {
                 Statement::Prepare { name, data_types, statement } => {
@@ -131,15 +141,18 @@ impl<S: Stream> Connection<S> {
                     let values = self.execute_values(&prepared, parameters)?;
                     Box::pin(self.prepared_outcome(running, prepared, values)).await
                 }
-                Statement::Deallocate { name, .. } => self.deallocate(&name.value, name.quote_style.is_none()),
+                Statement::Deallocate { name, .. } => {
+                    self.deallocate(&name.value, name.quote_style.is_none())
+                }
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
-                Statement::ExplainTable { table_name, .. } => self.describe_table(running, table_name).await,
+                Statement::ExplainTable { table_name, .. } => {
+                    self.describe_table(running, table_name).await
+                }
                 _ => session_commands::run(&mut self.session, &parsed.statement),
             },
             _ => session_commands::run(&mut self.session, &parsed.statement),
         };
-        self.report_changes(&before);
         if self.session.transaction == Transaction::Idle && ends_transaction(&parsed.statement) {
             self.portals.clear();
         }
@@ -172,14 +185,17 @@ impl<S: Stream> Connection<S> {
         told.map(|variable| self.session.variables.get(variable))
     }
 
-    fn report_changes(&mut self, before: &[String]) {
-        let after: Vec<String> = self.reported().collect();
+    /// Tells the client of settings that are not what it was told last.
+    pub(super) fn report_settings(&mut self) {
+        let now: Vec<String> = self.reported().collect();
         let names = VARIABLES.iter().filter_map(|variable| variable.reported);
-        for ((name, old), new) in names.zip(before).zip(&after) {
-            if old != new {
-                backend::parameter(&mut self.out, name, new);
+        for (place, (name, value)) in names.zip(&now).enumerate() {
+            if self.told.get(place) != Some(value) {
+                backend::parameter(&mut self.out, name, value);
             }
         }
+        self.told = now;
+        self.settings_changed = false;
     }
 
     /// SHOW TABLES: what the search path reaches.
@@ -201,9 +217,12 @@ impl<S: Stream> Connection<S> {
 
     /// DESCRIBE: columns with the types PostgreSQL would name.
     async fn describe_table(&mut self, running: &Running, name: &ObjectName) -> PgResult<Outcome> {
-        let parts: Vec<_> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(|i| i.value.clone()).collect();
+        let parts: Vec<_> =
+            name.0.iter().filter_map(ObjectNamePart::as_ident).map(|i| i.value.clone()).collect();
         let reference = match parts.as_slice() {
-            [schema, table] => datafusion::common::TableReference::partial(schema.clone(), table.clone()),
+            [schema, table] => {
+                datafusion::common::TableReference::partial(schema.clone(), table.clone())
+            }
             _ => datafusion::common::TableReference::bare(last_part(name)),
         };
         let context = self.context();
@@ -246,7 +265,8 @@ fn no_parameters(planned: &Planned) -> PgResult<()> {
     }
 }
 
-fn ends_transaction(statement: &Sql) -> bool {
+/// COMMIT or ROLLBACK: all that a failed transaction accepts.
+pub(super) fn ends_transaction(statement: &Sql) -> bool {
     let Sql::Statement(statement) = statement else { return false };
     matches!(
         statement.as_ref(),

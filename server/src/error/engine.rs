@@ -7,7 +7,7 @@ use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Diagnostic, SchemaError};
+use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
 use object_store::Error as StoreError;
 use planner::parse::{self, ParseError};
 use planner::resolve::NameError;
@@ -22,7 +22,8 @@ static INCIDENTS: AtomicU64 = AtomicU64::new(1);
 /// An engine error for the client. `sql` is the statement's text, for positions.
 pub fn from_engine(error: &DataFusionError, sql: &str) -> PgError {
     let diagnostic = diagnostic(error);
-    let mut translated = chain(error).unwrap_or_else(|| incident(error));
+    let known = chain(error).or_else(|| words::from_any(&error.to_string()));
+    let mut translated = known.unwrap_or_else(|| incident(error));
     if translated.position.is_none() {
         let span = diagnostic.and_then(|found| found.span);
         translated.position =
@@ -84,9 +85,7 @@ fn chain(error: &DataFusionError) -> Option<PgError> {
         DataFusionError::SchemaError(schema, _) => Some(from_schema(schema)),
         DataFusionError::External(inner) => from_source(&**inner),
         DataFusionError::ResourcesExhausted(text) => Some(exhausted(text)),
-        DataFusionError::NotImplemented(text) => {
-            Some(PgError::unsupported(words::first_line(text)))
-        }
+        DataFusionError::NotImplemented(text) => Some(words::from_unsupported(text)),
         DataFusionError::Plan(text) => words::from_plan(text),
         DataFusionError::Execution(text) => words::from_execution(text),
         DataFusionError::Configuration(text) => {
@@ -190,12 +189,22 @@ fn io_error(error: &dyn std::fmt::Display) -> PgError {
 }
 
 fn corrupted(what: &str) -> PgError {
-    PgError::new(SqlState::DataCorrupted, format!("a {what} file of the table is damaged"))
+    PgError::new(
+        SqlState::DataCorrupted,
+        format!("a file of the table is damaged: it is not {what}"),
+    )
 }
 
 fn from_schema(error: &SchemaError) -> PgError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            let of = |valid: &Column| valid.relation.as_ref().map(|r| r.table().to_owned());
+            if let Some(table) = field.relation.as_ref().map(|relation| relation.table())
+                && !valid_fields.iter().any(|valid| of(valid).as_deref() == Some(table))
+            {
+                let message = format!("missing FROM-clause entry for table \"{table}\"");
+                return PgError::new(SqlState::UndefinedTable, message);
+            }
             let name = match &field.relation {
                 Some(relation) => format!("{}.{}", relation.table(), field.name),
                 None => format!("\"{}\"", field.name),

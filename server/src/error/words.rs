@@ -15,6 +15,27 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(&rest[..rest.find(after)?])
 }
 
+/// What DataFusion does not do; a type it does not know is one that does not exist.
+pub fn from_unsupported(text: &str) -> PgError {
+    let line = first_line(text);
+    match line.split_once("Unsupported SQL type ") {
+        Some((_, name)) => {
+            let name = name.trim().to_lowercase();
+            PgError::new(SqlState::UndefinedObject, format!("type \"{name}\" does not exist"))
+        }
+        None => PgError::unsupported(line),
+    }
+}
+
+/// Words that say what is wrong whatever error carries them.
+pub fn from_any(text: &str) -> Option<PgError> {
+    let reason = || text.rsplit("error: ").next().map(first_line).unwrap_or_default();
+    text.contains("regex parse error").then(|| {
+        let message = format!("invalid regular expression: {}", reason());
+        PgError::new(SqlState::InvalidRegularExpression, message)
+    })
+}
+
 /// Errors of planning: names, types, grouping.
 pub fn from_plan(text: &str) -> Option<PgError> {
     let line = first_line(text);
@@ -34,7 +55,9 @@ pub fn from_plan(text: &str) -> Option<PgError> {
         let call = between(text, "argument types '", "'").unwrap_or("");
         return Some(function(call));
     }
-    if line.contains("Failed to coerce arguments") || line.contains("function") && line.contains("expect") {
+    if line.contains("Failed to coerce arguments")
+        || line.contains("function") && line.contains("expect")
+    {
         let name = between(text, "'", "'").unwrap_or("function");
         return Some(function(name).detail(format!("{line}.")));
     }
@@ -58,7 +81,10 @@ pub fn from_plan(text: &str) -> Option<PgError> {
         SqlState::AmbiguousColumn
     } else if line.contains("placeholder") || line.contains("Placeholder") {
         SqlState::UndefinedParameter
-    } else if line.contains("UNION") || line.contains("number of columns") || line.contains("columns,") {
+    } else if line.contains("UNION")
+        || line.contains("number of columns")
+        || line.contains("columns,")
+    {
         SqlState::SyntaxError
     } else if line.contains("LIMIT") || line.contains("OFFSET") {
         SqlState::InvalidRowCountInLimit
@@ -85,7 +111,9 @@ fn grouping(text: &str) -> PgError {
     let column = column.unwrap_or("in the select list").trim_matches('"');
     PgError::new(
         SqlState::GroupingError,
-        format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"),
+        format!(
+            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+        ),
     )
 }
 
@@ -102,7 +130,7 @@ pub fn from_execution(text: &str) -> Option<PgError> {
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return Some(PgError::new(SqlState::DivisionByZero, "division by zero"));
     }
-    if lower.contains("overflow") {
+    if lower.contains("overflow") || lower.contains("too large to store in a decimal") {
         return Some(overflow(text));
     }
     if lower.contains("cannot cast") || lower.contains("can't cast") || lower.contains("parsing") {
@@ -150,19 +178,30 @@ pub fn from_cast(text: &str) -> PgError {
         .or_else(|| between(text, "Cannot cast string '", "'"))
         .or_else(|| between(text, "Invalid timezone \"", "\""))
     {
-        let out_of_range = value.trim().trim_start_matches(['-', '+']).chars().all(|c| c.is_ascii_digit())
-            && !value.trim().is_empty();
+        let out_of_range =
+            value.trim().trim_start_matches(['-', '+']).chars().all(|c| c.is_ascii_digit())
+                && !value.trim().is_empty();
         if out_of_range && ["integer", "bigint", "smallint"].contains(&type_name) {
             let message = format!("value \"{value}\" is out of range for type {type_name}");
             return PgError::new(SqlState::NumericOutOfRange, message);
+        }
+        if ["date", "timestamp", "time"].contains(&type_name) && is_a_date(value) {
+            let message = format!("date/time field value out of range: \"{value}\"");
+            return PgError::new(SqlState::DatetimeOverflow, message);
         }
         let state = match type_name {
             "date" | "timestamp" | "time" | "interval" => SqlState::InvalidDatetimeFormat,
             _ => SqlState::InvalidTextRepresentation,
         };
-        return PgError::new(state, format!("invalid input syntax for type {type_name}: \"{value}\""));
+        return PgError::new(
+            state,
+            format!("invalid input syntax for type {type_name}: \"{value}\""),
+        );
     }
-    if text.contains("Can't cast value") || text.contains("too large") || text.contains("out of range") {
+    if text.contains("Can't cast value")
+        || text.contains("too large")
+        || text.contains("out of range")
+    {
         let message = format!("{type_name} out of range");
         return PgError::new(SqlState::NumericOutOfRange, message);
     }
@@ -170,6 +209,13 @@ pub fn from_cast(text: &str) -> PgError {
         return PgError::new(SqlState::NumericOutOfRange, "numeric field overflow");
     }
     PgError::new(SqlState::InvalidTextRepresentation, first_line(text))
+}
+
+/// Digits and separators alone: a date that the calendar does not have.
+fn is_a_date(value: &str) -> bool {
+    let value = value.trim();
+    value.matches(['-', ':', '/']).count() >= 2
+        && value.chars().all(|c| c.is_ascii_digit() || "-:/. T+".contains(c))
 }
 
 fn cast_target(text: &str) -> &'static str {
@@ -190,6 +236,7 @@ fn cast_target(text: &str) -> &'static str {
         ("Bool", "boolean"),
     ];
     let target = text.rsplit(" to ").next().unwrap_or(text);
-    let find = |text: &str| names.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| *name);
+    let find =
+        |text: &str| names.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| *name);
     find(target).or_else(|| find(text)).unwrap_or("text")
 }

@@ -103,7 +103,9 @@ impl Startup {
 fn parse(mut body: Bytes) -> PgResult<Startup> {
     let (major, minor) = (body.get_u16(), body.get_u16());
     if major != 3 {
-        let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{MINOR_NEWEST}");
+        let message = format!(
+            "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{MINOR_NEWEST}"
+        );
         return Err(PgError::fatal(SqlState::FeatureNotSupported, message));
     }
     let mut startup = Startup { minor, parameters: vec![] };
@@ -203,7 +205,10 @@ fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variabl
             "user" | "database" => {}
             "replication" => {
                 if !["false", "off", "no", "0"].contains(&value.as_str()) {
-                    return Err(PgError::fatal(SqlState::FeatureNotSupported, "replication is not supported"));
+                    return Err(PgError::fatal(
+                        SqlState::FeatureNotSupported,
+                        "replication is not supported",
+                    ));
                 }
             }
             "options" => apply_options(&mut variables, value)?,

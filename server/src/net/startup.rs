@@ -82,7 +82,8 @@ async fn encrypted(shared: &Arc<Shared>, socket: TcpStream, direct: bool) -> PgR
     let identity = tls.current();
     let handshake = identity.acceptor().accept(socket).await;
     let stream = handshake.map_err(|error| {
-        PgError::fatal(SqlState::ProtocolViolation, "TLS handshake failed").detail(error.to_string())
+        PgError::fatal(SqlState::ProtocolViolation, "TLS handshake failed")
+            .detail(error.to_string())
     })?;
     if direct {
         require_alpn(stream.get_ref().1)?;

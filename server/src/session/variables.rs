@@ -45,7 +45,12 @@ pub struct Variable {
 /// The PostgreSQL version this server behaves as.
 pub const SERVER_VERSION: &str = "16.3";
 
-const fn plain(name: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Variable {
+const fn plain(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+) -> Variable {
     Variable { name, reported: None, kind, default, about }
 }
 
@@ -78,16 +83,31 @@ pub const VARIABLES: &[Variable] = &[
     plain("default_table_access_method", Fixed, "parquet", "How tables made here are stored."),
     plain("default_tablespace", Text, "", "Accepted."),
     plain("default_transaction_isolation", Word(ISOLATION), "read committed", "Accepted."),
-    told("default_transaction_read_only", "default_transaction_read_only", Bool, "off", "Accepted."),
+    told(
+        "default_transaction_read_only",
+        "default_transaction_read_only",
+        Bool,
+        "off",
+        "Accepted.",
+    ),
     plain("default_transaction_deferrable", Bool, "off", "Accepted."),
     plain("extra_float_digits", Integer(-15, 3), "1", "Digits of floats beyond the usual."),
-    plain("idle_in_transaction_session_timeout", Millis, "0", "Ends a session idle in a transaction."),
+    plain(
+        "idle_in_transaction_session_timeout",
+        Millis,
+        "0",
+        "Ends a session idle in a transaction.",
+    ),
     plain("idle_session_timeout", Millis, "0", "Ends an idle session."),
     told("in_hot_standby", "in_hot_standby", Fixed, "off", "Never."),
     told("integer_datetimes", "integer_datetimes", Fixed, "on", "Always."),
-    told("intervalstyle", "IntervalStyle",
-        Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "postgres",
-        "How intervals are printed."),
+    told(
+        "intervalstyle",
+        "IntervalStyle",
+        Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+        "postgres",
+        "How intervals are printed.",
+    ),
     told("is_superuser", "is_superuser", Fixed, "off", "Whether the role may do everything."),
     plain("jit", Bool, "off", "Accepted."),
     plain("lc_collate", Fixed, "C", "Text compares by its bytes."),
@@ -110,12 +130,21 @@ pub const VARIABLES: &[Variable] = &[
     plain("server_version_num", Fixed, "160003", "The same as a number."),
     told("session_authorization", "session_authorization", Fixed, "", "The role that logged in."),
     plain("ssl", Fixed, "off", "Whether TLS is offered."),
-    told("standard_conforming_strings", "standard_conforming_strings", Fixed, "on",
-        "A backslash is a character."),
+    told(
+        "standard_conforming_strings",
+        "standard_conforming_strings",
+        Fixed,
+        "on",
+        "A backslash is a character.",
+    ),
     plain("statement_timeout", Millis, "0", "Cancels a statement."),
     plain("synchronize_seqscans", Bool, "on", "Accepted."),
-    plain("synchronous_commit", Word(&["on", "off", "local", "remote_write", "remote_apply"]), "on",
-        "Accepted; every change is durable."),
+    plain(
+        "synchronous_commit",
+        Word(&["on", "off", "local", "remote_write", "remote_apply"]),
+        "on",
+        "Accepted; every change is durable.",
+    ),
     told("timezone", "TimeZone", Zone, "Etc/UTC", "The session's time zone."),
     plain("transaction_deferrable", Bool, "off", "Accepted."),
     plain("transaction_isolation", Word(ISOLATION), "read committed", "Accepted."),
@@ -180,7 +209,7 @@ impl Variable {
             Zone => zone(value),
             Kind::DateStyle => date_style(&lower),
             Encoding => {
-                let plain = lower.replace(['-', '_'], "");
+                let plain = lower.replace(['-', '_', '\'', '"'], "");
                 let known = ["utf8", "unicode", "sqlascii"].contains(&plain.as_str());
                 known.then(|| "UTF8".to_owned())
             }

@@ -11,8 +11,11 @@ use datafusion::common::file_options::file_type::FileType;
 use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::dml::CopyTo;
+use datafusion::physical_plan::execute_stream;
 use datafusion::sql::parser::{CopyToSource, CopyToStatement, Statement as Sql};
-use datafusion::sql::sqlparser::ast::{CreateTable, Query as SqlQuery, Statement};
+use datafusion::sql::sqlparser::ast::{
+    CreateTable, CreateTableOptions, Query as SqlQuery, Statement,
+};
 use futures::StreamExt;
 use planner::parse::Parsed;
 
@@ -33,7 +36,12 @@ pub const TABLES_FOLDER: &str = "tables";
 ///
 /// # Errors
 /// In Postgres's terms; nothing can be seen of what was written.
-pub async fn run(context: &Context, sql: &str, parsed: &Parsed, cancel: &Cancel) -> PgResult<Outcome> {
+pub async fn run(
+    context: &Context,
+    sql: &str,
+    parsed: &Parsed,
+    cancel: &Cancel,
+) -> PgResult<Outcome> {
     match &parsed.statement {
         Sql::CopyTo(copy) => copy_to(context, sql, copy, cancel).await,
         Sql::Statement(statement) => match statement.as_ref() {
@@ -43,6 +51,10 @@ pub async fn run(context: &Context, sql: &str, parsed: &Parsed, cancel: &Cancel)
         other => Err(PgError::unsupported(kind::words(other))),
     }
 }
+
+/// How often, and how long apart, the folder of an ended statement is looked at.
+const REMOVALS: usize = 8;
+const REMOVAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// A file or folder being written; removed when it is not published.
 struct Staged {
@@ -60,10 +72,16 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Some(folder) = self.path.parent() {
-            // What cannot be removed now is swept at the next start.
-            let _ = std::fs::remove_dir_all(folder);
-        }
+        let Some(folder) = self.path.parent().map(Path::to_owned) else { return };
+        let _ = std::fs::remove_dir_all(&folder);
+        // The writers of a failed statement end on their own, and one that was just opening its
+        // file makes the folder again: look until they are gone. A crash leaves it to the next start.
+        tokio::spawn(async move {
+            for _ in 0..REMOVALS {
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+                let _ = std::fs::remove_dir_all(&folder);
+            }
+        });
     }
 }
 
@@ -85,7 +103,11 @@ async fn copy_to(
     let options = copy.options.iter().map(|(key, value)| (key.to_lowercase(), option_text(value)));
     let options = options
         .filter(|(key, _)| key != "format")
-        .map(|(key, value)| if key.contains('.') { (key, value) } else { (format!("format.{key}"), value) })
+        .map(
+            |(key, value)| {
+                if key.contains('.') { (key, value) } else { (format!("format.{key}"), value) }
+            },
+        )
         .collect();
     let staged = Staged::new(context, "data");
     let job = WriteJob { sql, query: &query, format: &format, options, staged: &staged };
@@ -97,12 +119,16 @@ async fn copy_to(
 /// Where a COPY may write: below the data directory, never under the server's own names.
 fn destination(context: &Context, written: &str) -> PgResult<PathBuf> {
     let base = &context.shared.data_dir;
-    let engine_error = |error: planner::tables::LocationError| engine::from_engine(&error.into(), "");
+    let engine_error =
+        |error: planner::tables::LocationError| engine::from_engine(&error.into(), "");
     let path = planner::tables::absolute(base, written).map_err(engine_error)?;
     let path = context.shared.engine.roots().canonical(&path);
     let refused = || {
-        PgError::new(SqlState::InsufficientPrivilege, format!("permission denied: cannot write to \"{written}\""))
-            .hint("Files are written below the data directory; a relative path is below it.")
+        PgError::new(
+            SqlState::InsufficientPrivilege,
+            format!("permission denied: cannot write to \"{written}\""),
+        )
+        .hint("Files are written below the data directory; a relative path is below it.")
     };
     let relative = path.strip_prefix(base).map_err(|_| refused())?;
     let first = relative.components().next().ok_or_else(refused)?;
@@ -164,11 +190,11 @@ async fn write(context: &Context, job: WriteJob<'_>, cancel: &Cancel) -> PgResul
         .map_err(|error| engine::from_engine(&error.into(), ""))?;
     let optimized = planner::query::optimize(&state, &copy).map_err(engine_error)?;
     let plan = planner::query::physical(&state, &optimized).await.map_err(engine_error)?;
-    let (shared, cancel, config) =
-        (Arc::clone(&context.shared), cancel.clone(), state.config().clone());
+    let cancel = cancel.clone();
+    let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
     let run = context.shared.execution.spawn(async move {
         let drain = async {
-            let mut stream = shared.engine.run(plan, config)?;
+            let mut stream = execute_stream(plan, task)?;
             let mut rows = 0;
             while let Some(batch) = stream.next().await {
                 rows += rows_written(&batch?);
@@ -204,7 +230,8 @@ fn shown_names(plan: &LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
 
 async fn publish(context: &Context, staged: &Path, target: PathBuf, name: &str) -> PgResult<()> {
     let staged = staged.to_owned();
-    let done = context.shared.planning.spawn_blocking(move || exec::publish::publish(&staged, &target));
+    let done =
+        context.shared.planning.spawn_blocking(move || exec::publish::publish(&staged, &target));
     match done.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -223,9 +250,7 @@ async fn create_table_as(
     cancel: &Cancel,
 ) -> PgResult<Outcome> {
     let query = create.query.as_ref().map(|query| query.to_string()).unwrap_or_default();
-    if create.temporary || !create.columns.is_empty() || create.location.is_some() {
-        return Err(PgError::unsupported("TEMPORARY, a column list or LOCATION in CREATE TABLE AS"));
-    }
+    refuse_options(create)?;
     let (schema, name) = target(context, &create.name)?;
     if create.if_not_exists && context.shared.meta.snapshot().relation(&schema, &name).is_some() {
         let message = format!("relation \"{name}\" already exists, skipping");
@@ -233,7 +258,13 @@ async fn create_table_as(
         return Ok(Outcome::noticed("CREATE TABLE AS", Some(notice)));
     }
     let staged = Staged::new(context, "part-0.parquet");
-    let job = WriteJob { sql, query: &query, format: "parquet", options: Default::default(), staged: &staged };
+    let job = WriteJob {
+        sql,
+        query: &query,
+        format: "parquet",
+        options: Default::default(),
+        staged: &staged,
+    };
     let (rows, columns) = write(context, job, cancel).await?;
     // A name no one has had: a table dropped and made again never meets old files.
     let folder = format!("{TABLES_FOLDER}/{schema}/{name}-{:016x}", rand::random::<u64>());
@@ -255,6 +286,21 @@ async fn create_table_as(
             Err(error)
         }
     }
+}
+
+/// What CREATE TABLE AS would otherwise ignore.
+fn refuse_options(create: &CreateTable) -> PgResult<()> {
+    let stored = create.hive_formats.as_ref();
+    let placed = stored.is_some_and(|h| h.location.is_some() || h.storage.is_some());
+    let options = !matches!(create.table_options, CreateTableOptions::None);
+    if create.temporary || !create.columns.is_empty() {
+        return Err(PgError::unsupported("TEMPORARY or a column list in CREATE TABLE AS"));
+    }
+    if placed || options || create.location.is_some() || create.partition_by.is_some() {
+        return Err(PgError::unsupported("a location or options in CREATE TABLE AS")
+            .hint("Tables made here are Parquet files in the data directory."));
+    }
+    Ok(())
 }
 
 fn managed(schema: String, name: String, folder: String, columns: &Schema) -> NewRelation {

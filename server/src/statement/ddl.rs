@@ -114,9 +114,16 @@ async fn create_external(
     create: &CreateExternalTable,
 ) -> PgResult<Outcome> {
     if create.temporary || create.unbounded || !create.order_exprs.is_empty() {
-        return Err(PgError::unsupported("TEMPORARY, UNBOUNDED or WITH ORDER of an external table"));
+        return Err(PgError::unsupported(
+            "TEMPORARY, UNBOUNDED or WITH ORDER of an external table",
+        ));
     }
     let (schema, name) = target(context, &create.name)?;
+    if create.if_not_exists && context.shared.meta.snapshot().relation(&schema, &name).is_some() {
+        let message = format!("relation \"{name}\" already exists, skipping");
+        let notice = PgError::notice(SqlState::DuplicateTable, message);
+        return Ok(Outcome::noticed("CREATE EXTERNAL TABLE", Some(notice)));
+    }
     let state = context.state();
     let declared = declared_columns(&state, create).map_err(|e| engine::from_engine(&e, sql))?;
     let [location] = create.locations.as_slice() else {
@@ -130,7 +137,11 @@ async fn create_external(
     };
     let found = columns(context, &state, create, &mut table, declared).await?;
     let partitions = Schema::new(
-        table.partition_columns.iter().map(|(name, t)| Field::new(name, t.clone(), true)).collect::<Vec<_>>(),
+        table
+            .partition_columns
+            .iter()
+            .map(|(name, t)| Field::new(name, t.clone(), true))
+            .collect::<Vec<_>>(),
     );
     let new = NewRelation {
         schema,
@@ -209,7 +220,8 @@ async fn columns(
 ) -> PgResult<SchemaRef> {
     let engine_error = |error| engine::from_engine(&error, "");
     let roots = context.shared.engine.roots();
-    let url = tables::locate(roots, &context.shared.data_dir, &table.location).map_err(engine_error)?;
+    let url =
+        tables::locate(roots, &context.shared.data_dir, &table.location).map_err(engine_error)?;
     if let Some(extension) = compression(&table.location) {
         table.options.entry("format.compression".to_owned()).or_insert(extension.to_owned());
     }
@@ -265,8 +277,7 @@ async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResul
     }
     // Places are those of the whole statement, which the client sees.
     let planned = query::plan(context, sql, parsed, &[]).await?;
-    let definition =
-        Definition { sql: text, search_path: context.scope.search_path.clone() };
+    let definition = Definition { sql: text, search_path: context.scope.search_path.clone() };
     let new = NewRelation {
         schema,
         name,

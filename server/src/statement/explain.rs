@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use datafusion::common::format::ExplainFormat;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::sql::parser::{ExplainStatement, Statement as Sql};
 use futures::StreamExt;
 use planner::parse::Parsed;
@@ -39,11 +40,11 @@ pub async fn run(
     let mut planned = query::plan(context, sql, &inner, &[]).await?;
     planned.constant = None;
     let outcome = query::ready(context, sql, &planned, vec![]).await?;
-    let Outcome::Rows { source: Source::Plan(plan, config), .. } = outcome else {
+    let Outcome::Rows { source: Source::Plan(plan, task), .. } = outcome else {
         return Err(PgError::unsupported("EXPLAIN of this statement"));
     };
     let printed = if options.analyze {
-        analyze(context, Arc::clone(&plan), config, cancel).await?;
+        analyze(context, Arc::clone(&plan), task, cancel).await?;
         DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(options.verbose).to_string()
     } else {
         displayable(plan.as_ref()).indent(options.verbose).to_string()
@@ -56,12 +57,12 @@ pub async fn run(
 async fn analyze(
     context: &Context,
     plan: Arc<dyn ExecutionPlan>,
-    config: datafusion::prelude::SessionConfig,
+    task: Arc<TaskContext>,
     cancel: &Cancel,
 ) -> PgResult<()> {
-    let (shared, cancel) = (Arc::clone(&context.shared), cancel.clone());
+    let cancel = cancel.clone();
     let drain = async move {
-        let mut stream = shared.engine.run(plan, config)?;
+        let mut stream = execute_stream(plan, task)?;
         while let Some(batch) = stream.next().await {
             batch?;
         }

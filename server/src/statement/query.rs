@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
-use datafusion::execution::SessionState;
+use datafusion::execution::{SessionState, session_state::SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
 use planner::parse::Parsed;
 use planner::query::{self, Query};
 
@@ -16,6 +17,9 @@ use crate::constants::{self, Constant};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::COLUMNS_MAX_COUNT;
 use crate::shared::Shared;
+
+/// How often a statement whose files change is planned.
+const PLANNING_ATTEMPTS: usize = 5;
 
 /// What a statement needs of its session, fixed when it starts.
 #[derive(Debug, Clone)]
@@ -31,9 +35,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// A planning state for one statement: the base with this session's clock and zone.
+    /// A planning state for one statement: the base with this session's clock and zone, and a
+    /// runtime that pins the files the statement meets.
     pub fn state(&self) -> SessionState {
-        let mut state = self.shared.base.clone();
+        let mut state = SessionStateBuilder::new_from_existing(self.shared.base.clone())
+            .with_runtime_env(self.shared.engine.statement_runtime())
+            .build();
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = Some(self.now.into());
         state.config_mut().options_mut().execution.time_zone = Some(self.zone.clone());
@@ -73,7 +80,7 @@ pub async fn plan(
     let catalog = StatementCatalog::new(&context.shared, &state, &context.scope);
     let engine_error = |error| engine::from_engine(&error, sql);
     let planned = query::plan(&state, &catalog, sql, parsed, given).await.map_err(engine_error)?;
-    let constant = constant(context, &state, sql, &planned).map_err(engine_error)?;
+    let constant = constant(&state, &planned).map_err(engine_error)?;
     let shape = match &constant {
         Some(constant) => constant.shape.clone(),
         None => shape_of(&state, &planned.plan, sql)?,
@@ -85,10 +92,15 @@ pub async fn plan(
     Ok(Planned { query: Some(planned), shape, constant })
 }
 
+/// Keeps a constant answer under a text that is this statement and nothing else.
+pub fn remember(context: &Context, sql: &str, planned: &Planned) {
+    if let Some(constant) = &planned.constant {
+        context.shared.constants.put(sql, &context.zone, constant);
+    }
+}
+
 fn constant(
-    context: &Context,
     state: &SessionState,
-    sql: &str,
     planned: &Query,
 ) -> datafusion::common::Result<Option<Arc<Constant>>> {
     if !planned.parameters.is_empty() || !constants::depends_on_text_alone(&planned.plan)? {
@@ -97,7 +109,6 @@ fn constant(
     let optimized = query::optimize(state, &planned.plan)?;
     let Some(batch) = constants::evaluate(&optimized)? else { return Ok(None) };
     let constant = Arc::new(Constant { shape: Shape::of(batch.schema()), batch });
-    context.shared.constants.put(sql, &context.zone, &constant);
     Ok(Some(constant))
 }
 
@@ -127,10 +138,31 @@ pub async fn ready(
     let engine_error = |error| engine::from_engine(&error, sql);
     let bound = query::bind(query, values).map_err(engine_error)?;
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
-    let plan = query::physical(&state, &optimized).await.map_err(engine_error)?;
+    let plan = physical(&state, &optimized).await.map_err(engine_error)?;
     // The columns were described before; the plan's own names and metadata may say less.
     let shape = planned.shape.clone();
-    Ok(Outcome::Rows { shape, source: Source::Plan(plan, state.config().clone()), verb: "SELECT" })
+    let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
+    Ok(Outcome::Rows { shape, source: Source::Plan(plan, task), verb: "SELECT" })
+}
+
+/// Files may be replaced between their listing and the reading of their footers. Nothing has been
+/// answered yet, so planning begins again, and only a table that never stands still fails.
+async fn physical(
+    state: &SessionState,
+    optimized: &LogicalPlan,
+) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+    for _ in 1..PLANNING_ATTEMPTS {
+        match query::physical(state, optimized).await {
+            Err(error) if changed_files(&error) => tracing::debug!(%error, "planning again"),
+            done => return done,
+        }
+    }
+    query::physical(state, optimized).await
+}
+
+fn changed_files(error: &datafusion::common::DataFusionError) -> bool {
+    let state = engine::from_engine(error, "").state;
+    matches!(state, SqlState::DataCorrupted | SqlState::UndefinedFile | SqlState::IoError)
 }
 
 /// The outcome of a constant statement.

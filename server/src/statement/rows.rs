@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
@@ -85,12 +86,11 @@ impl Rows {
     /// Starts to compute and encode, at most `limit` rows.
     pub fn run(self, shared: &Arc<Shared>, cancel: Cancel, limit: Option<usize>) -> Run {
         let (sender, chunks) = mpsc::channel(CHUNKS_IN_FLIGHT_COUNT);
-        let server = Arc::clone(shared);
         let produce = async move {
             tokio::select! {
                 biased;
                 reason = cancel.cancelled() => Err(reason.error()),
-                end = self.produce(&server, limit, &sender) => end,
+                end = self.produce(limit, &sender) => end,
             }
         };
         Run { chunks, end: shared.execution.spawn(produce) }
@@ -98,7 +98,6 @@ impl Rows {
 
     async fn produce(
         mut self,
-        shared: &Shared,
         limit: Option<usize>,
         chunks: &mpsc::Sender<BytesMut>,
     ) -> PgResult<End> {
@@ -111,7 +110,7 @@ impl Rows {
                 return Ok(End::Suspended(sent, Box::new(self)));
             }
             if self.batch.is_none() {
-                let next = self.next_batch(shared, chunks, &mut out).await.map_err(engine_error)?;
+                let next = self.next_batch(chunks, &mut out).await.map_err(engine_error)?;
                 let Some(batch) = next else {
                     flush(chunks, &mut out).await;
                     return Ok(End::Complete(sent));
@@ -143,13 +142,12 @@ impl Rows {
     /// The next batch. Rows that are encoded do not wait for one that is still being computed.
     async fn next_batch(
         &mut self,
-        shared: &Shared,
         chunks: &mpsc::Sender<BytesMut>,
         out: &mut BytesMut,
     ) -> Result<Option<RecordBatch>> {
         match self.source.take() {
             Some(Source::Batch(batch)) => return Ok(Some(batch)),
-            Some(Source::Plan(plan, config)) => self.stream = Some(shared.engine.run(plan, config)?),
+            Some(Source::Plan(plan, context)) => self.stream = Some(execute_stream(plan, context)?),
             None => {}
         }
         let Some(stream) = &mut self.stream else { return Ok(None) };

@@ -90,6 +90,7 @@ fn assign(session: &mut Session, name: &str, values: &[Expr], local: bool) -> Pg
         session.variables.reset(name)?;
         return Ok(Outcome::done("SET"));
     }
+    crate::session::variables::find(name)?.changeable()?;
     if local && session.status() == pgwire::messages::response::TransactionStatus::Idle {
         let message = "SET LOCAL can only be used in transaction blocks";
         let warning = PgError::warning(SqlState::NoActiveSqlTransaction, message);

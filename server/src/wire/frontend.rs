@@ -14,13 +14,25 @@ pub enum Message {
     /// `Q`: statements as text.
     Query(String),
     /// `P`: prepare a statement.
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        /// The statement's name; empty for the unnamed one.
+        name: String,
+        /// Its text.
+        sql: String,
+        /// The types of its first parameters; 0 for one that is not told.
+        types: Vec<u32>,
+    },
     /// `B`: a portal from a statement and values.
     Bind(Bind),
     /// `D`: describe a statement or a portal.
     Describe(Target),
     /// `E`: run a portal, at most so many rows (0: all).
-    Execute { portal: String, max_rows: usize },
+    Execute {
+        /// The portal's name.
+        portal: String,
+        /// Rows at most; 0 for all.
+        max_rows: usize,
+    },
     /// `C`: close a statement or a portal.
     Close(Target),
     /// `H`
