@@ -1,7 +1,7 @@
-//! Batches in slices. In: a plan's batches. Out: the same rows in batches as small as their consumer
-//! is slow, each with a chance to yield. A nested-loop join compares a whole probe batch with a whole
-//! build side before it looks up; with a slice that takes milliseconds and not minutes, so that a
-//! cancelled query ends. Costs nothing beside the comparisons themselves.
+//! Batches in slices. In: a plan's batches. Out: the same rows in batches as small as their
+//! consumer is slow, each with a chance to yield. A nested-loop join compares a whole probe batch
+//! with a whole build side before it looks up; with a slice that takes milliseconds and not
+//! minutes, so that a cancelled query ends. Costs nothing beside the comparisons themselves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Listing of folders beneath the allowed roots. In: a prefix. Out: regular files with their
-//! metadata, in name order. A link that leads out of its root is listed and refused when it is read:
-//! a table must not silently lose files.
+//! metadata, in name order. A link that leads out of its root is listed and refused when it is
+//! read: a table must not silently lose files.
 
 use std::os::fd::OwnedFd;
 
@@ -17,12 +17,9 @@ const DEPTH_MAX: usize = 64;
 /// left out, as every lake reader does (`_SUCCESS`, `_delta_log`, half-written files).
 pub(crate) fn files(roots: &Roots, prefix: &Path) -> Result<Vec<ObjectMeta>> {
     let mut found = Vec::new();
-    match roots.open_path(&file_path(prefix)) {
-        Ok(opened) => visit(roots, prefix, opened, DEPTH_MAX, &mut found)?,
-        // A prefix of a glob need not exist itself.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(map(prefix, error)),
-    }
+    // A folder that is gone is an error and not an empty table.
+    let opened = roots.open_path(&file_path(prefix)).map_err(|error| map(prefix, error))?;
+    visit(roots, prefix, opened, DEPTH_MAX, &mut found)?;
     Ok(found)
 }
 
@@ -55,11 +52,15 @@ fn visit(
     Ok(())
 }
 
+/// The size listed for a name that cannot be opened: large enough that no format gives up before it
+/// tries to open it.
+const UNREADABLE_BYTES: u64 = 1 << 20;
+
 /// A name that cannot be opened: a link that leads out, a pipe. It is listed, so that a table that
 /// means it fails when it is read, and one whose pattern leaves it out does not.
 fn unreadable(location: Path) -> ObjectMeta {
     let last_modified = std::time::UNIX_EPOCH.into();
-    ObjectMeta { location, last_modified, size: 1, e_tag: None, version: None }
+    ObjectMeta { location, last_modified, size: UNREADABLE_BYTES, e_tag: None, version: None }
 }
 
 /// The direct children of `prefix`: files with metadata, folders by name.

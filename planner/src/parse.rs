@@ -1,5 +1,6 @@
 //! Text to statements. In: what the client sent. Out: statements in DataFusion's tree, already in
-//! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no tables.
+//! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no
+//! tables.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;

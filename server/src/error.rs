@@ -1,6 +1,6 @@
 //! What went wrong, as a Postgres client sees it: SQLSTATE, message, detail, hint, position.
-//! In: errors of the planner, the engine and the store. Out: [`PgError`]. This is the only file that
-//! chooses a SQLSTATE for an engine error; it never lets a path or an internal text through.
+//! In: errors of the planner, the engine and the store. Out: [`PgError`]. This is the only file
+//! that chooses a SQLSTATE for an engine error; it never lets a path or an internal text through.
 
 pub mod engine;
 mod words;

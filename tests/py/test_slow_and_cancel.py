@@ -266,7 +266,7 @@ def test_select_1_beside_a_heavy_query(server, measure, load):
 
 def keep_busy(wire, load, ended):
     """Keeps the server at work until `ended`: computing, sending rows, or planning."""
-    sql = {"computes": COMPUTE, "rows flow": MORE_ROWS, "plans": nested(2000)}[load]
+    sql = {"computes": COMPUTE, "rows flow": MORE_ROWS, "plans": nested(110)}[load]
     try:
         while not ended.is_set():
             wire.send(extended(sql))

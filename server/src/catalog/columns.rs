@@ -49,7 +49,6 @@ mod tests {
         let schema = Schema::new(vec![
             Field::new("a", DataType::Decimal128(15, 2), false),
             Field::new("b", DataType::new_list(DataType::Utf8View, true), true),
-            Field::new_dictionary("c", DataType::Int32, DataType::Utf8, true),
         ]);
         assert_eq!(*decode_columns(&encode_columns(&schema)).unwrap(), schema);
         assert!(decode_columns("????").is_err());

@@ -96,7 +96,8 @@ impl<S: Stream> Connection<S> {
         let (wanted, got) = (prepared.parameters.len(), bind.values.len());
         if wanted != got {
             let message = format!(
-                "bind message supplies {got} parameters, but prepared statement \"{}\" requires {wanted}",
+                "bind message supplies {got} parameters, but prepared statement \"{}\" requires \
+                 {wanted}",
                 bind.statement
             );
             return Err(PgError::new(SqlState::ProtocolViolation, message));

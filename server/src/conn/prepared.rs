@@ -159,6 +159,10 @@ impl<S: Stream> Connection<S> {
                         .map(shape)
                 }
                 Statement::ShowTables { .. } => self.show_tables().map(shape),
+                Statement::ExplainTable { .. } => {
+                    let columns = ["column_name", "data_type", "is_nullable"];
+                    Outcome::table("DESCRIBE", &columns.map(|name| (name, vec![]))).map(shape)
+                }
                 Statement::Execute { name: Some(name), .. } => {
                     Ok(self.statements.get(&name.to_string()).and_then(|p| p.shape.clone()))
                 }

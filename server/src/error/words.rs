@@ -101,18 +101,22 @@ pub fn from_plan(text: &str) -> Option<PgError> {
 }
 
 fn function(call: &str) -> PgError {
-    PgError::new(SqlState::UndefinedFunction, format!("function {} does not exist", call.to_lowercase()))
-        .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+    let message = format!("function {} does not exist", call.to_lowercase());
+    PgError::new(SqlState::UndefinedFunction, message).hint(
+        "No function matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
 }
 
 fn grouping(text: &str) -> PgError {
     let column = between(text, "expression \"", "\"").or_else(|| between(text, "Column '", "'"));
-    let column = column.or_else(|| between(text, "Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column \"", "\"")).or_else(|| between(text, "column \"", "\""));
+    let column = column.or_else(|| between(text, "column \"", "\""));
     let column = column.unwrap_or("in the select list").trim_matches('"');
     PgError::new(
         SqlState::GroupingError,
         format!(
-            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate \
+             function"
         ),
     )
 }
@@ -121,7 +125,10 @@ fn operator(text: &str) -> PgError {
     let what = first_line(text);
     PgError::new(SqlState::UndefinedFunction, "operator does not exist for these types")
         .detail(format!("{what}."))
-        .hint("No operator matches the given argument types. You might need to add explicit type casts.")
+        .hint(
+            "No operator matches the given argument types. You might need to add explicit type \
+             casts.",
+        )
 }
 
 /// Errors of values while a query runs.

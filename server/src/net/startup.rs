@@ -1,5 +1,5 @@
-//! The first bytes: SSLRequest, GSSENCRequest, CancelRequest, direct TLS. In: a fresh socket. Out: a
-//! reader whose next untyped message is the startup packet, in clear or encrypted. Bytes a client
+//! The first bytes: SSLRequest, GSSENCRequest, CancelRequest, direct TLS. In: a fresh socket. Out:
+//! a reader whose next untyped message is the startup packet, in clear or encrypted. Bytes a client
 //! sent in clear before its handshake are never read as if they were encrypted: they end it.
 
 use std::sync::Arc;

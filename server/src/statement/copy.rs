@@ -75,7 +75,8 @@ impl Drop for Staged {
         let Some(folder) = self.path.parent().map(Path::to_owned) else { return };
         let _ = std::fs::remove_dir_all(&folder);
         // The writers of a failed statement end on their own, and one that was just opening its
-        // file makes the folder again: look until they are gone. A crash leaves it to the next start.
+        // file makes the folder again: look until they are gone.
+        // A crash leaves it to the next start.
         tokio::spawn(async move {
             for _ in 0..REMOVALS {
                 tokio::time::sleep(REMOVAL_PAUSE).await;
@@ -329,7 +330,8 @@ pub fn remove_managed(context: &Context, relation: &Relation) {
     if relation.kind == RelationKind::Managed {
         let folder = context.shared.data_dir.join(&relation.location);
         if let Err(error) = std::fs::remove_dir_all(&folder) {
-            tracing::warn!(%error, table = relation.name, "could not remove a dropped table's files");
+            let table = &relation.name;
+            tracing::warn!(%error, table, "could not remove a dropped table's files");
         }
     }
 }
