@@ -93,11 +93,6 @@ impl Engine {
         self.files.roots()
     }
 
-    /// Memory in use by queries, bytes.
-    pub fn memory_used(&self) -> usize {
-        self.runtime.memory_pool.reserved()
-    }
-
     /// The settings every session starts from.
     pub fn session_config(&self) -> SessionConfig {
         let mut config = SessionConfig::new()

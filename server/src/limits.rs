@@ -2,8 +2,6 @@
 //! In: nothing. Out: constants with their unit in the name. What an operator may tune is in
 //! `config/keys.rs` instead.
 
-use std::time::Duration;
-
 /// The longest startup packet: PostgreSQL's MAX_STARTUP_PACKET_LENGTH, which clients know.
 pub const STARTUP_PACKET_MAX_BYTES: usize = 10_000;
 
@@ -39,9 +37,6 @@ pub const ROW_MAX_BYTES: usize = (1 << 30) - 1;
 /// The longest field of a row, PostgreSQL's own limit less room for the rest of the message.
 pub const FIELD_MAX_BYTES: usize = ROW_MAX_BYTES - (64 << 10);
 
-/// Parameters of one statement: the protocol counts them in 16 bits.
-pub const PARAMETERS_MAX_COUNT: usize = u16::MAX as usize;
-
 /// Columns of one result: PostgreSQL's MaxTupleAttributeNumber. The protocol's 16-bit count is
 /// signed for some clients.
 pub const COLUMNS_MAX_COUNT: usize = 1_664;
@@ -63,16 +58,6 @@ pub const STACK_PER_LEVEL_BYTES: usize = 16 << 10;
 /// Tables and schemas are called by names of at most this many bytes; longer ones are cut as in
 /// PostgreSQL (NAMEDATALEN - 1).
 pub const IDENTIFIER_MAX_BYTES: usize = 63;
-
-/// Failed logins of one user from one address before answers are delayed.
-pub const LOGIN_FAILURES_FREE_COUNT: u32 = 3;
-
-/// The longest such delay. Under the authentication timeout's smallest useful value, so that the
-/// right password still gets in.
-pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(2);
-
-/// What a client may set as application_name, in bytes, as in PostgreSQL.
-pub const APPLICATION_NAME_MAX_BYTES: usize = IDENTIFIER_MAX_BYTES;
 
 const _: () = {
     assert!(
