@@ -4,7 +4,7 @@
 
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
 
 use crate::error::{PgError, PgResult};
@@ -60,7 +60,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
             if let Some(frame) = self.buffered_message(longest)? {
                 return Ok(Some(frame));
             }
-            if self.fill().await.map_err(lost)? == 0 {
+            if self.fill_up_to(longest).await.map_err(lost)? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(cut_short()) };
             }
         }
@@ -103,7 +103,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     return Ok(Some(Frame { kind: 0, body }));
                 }
             }
-            if self.fill().await.map_err(lost)? == 0 {
+            if self.fill_up_to(longest).await.map_err(lost)? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(cut_short()) };
             }
         }
@@ -127,7 +127,7 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
                     return Ok(Some(u32::from_be_bytes(*code)));
                 }
             }
-            if self.fill().await.map_err(lost)? == 0 {
+            if self.fill_up_to(longest).await.map_err(lost)? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(cut_short()) };
             }
         }
@@ -146,13 +146,22 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// # Cancel safety
     /// Safe: `read_buf` either reads or does not.
     pub async fn fill(&mut self) -> io::Result<usize> {
+        self.fill_up_to(usize::MAX).await
+    }
+
+    /// The same with at most a byte more in the buffer than a message of `longest`: the type byte,
+    /// or one that shows that something follows.
+    async fn fill_up_to(&mut self, longest: usize) -> io::Result<usize> {
         // An idle session holds a small buffer; a large message grows it as its bytes arrive.
         if self.buffer.is_empty() && self.buffer.capacity() > IDLE_BUFFER_BYTES {
             self.buffer = BytesMut::new();
         }
-        let room = if self.buffer.is_empty() { IDLE_BUFFER_BYTES } else { READ_STEP_BYTES };
+        let step = if self.buffer.is_empty() { IDLE_BUFFER_BYTES } else { READ_STEP_BYTES };
+        // Never 0, which would look like the end.
+        let room = step.min(longest.saturating_sub(self.buffer.len()).saturating_add(1));
         self.buffer.reserve(room);
-        let read = self.stream.read_buf(&mut self.buffer).await?;
+        // The buffer may have grown by more than was asked.
+        let read = self.stream.read_buf(&mut (&mut self.buffer).limit(room)).await?;
         self.closed |= read == 0;
         Ok(read)
     }
