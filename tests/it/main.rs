@@ -4,6 +4,7 @@ mod datafusion;
 mod errors;
 mod hostile;
 mod login;
+mod pitfalls;
 mod plans;
 mod psql;
 mod slt;
