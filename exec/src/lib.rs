@@ -4,8 +4,12 @@
 //! - [`roots`] and [`store`]: which files may be read, and reading one version of each.
 //! - [`engine`]: memory, spill, caches, settings of the embedded engine.
 //! - [`slices`]: an operator that lets a join be cancelled.
+//! - [`conjunction`]: an expression that compares before it copies.
+//! - [`dynamic_filter`]: an operator that drops rows a far join will not want.
 //! - [`publish`]: files appear whole or not at all.
 
+pub mod conjunction;
+pub mod dynamic_filter;
 pub mod engine;
 pub mod publish;
 pub mod roots;

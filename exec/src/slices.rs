@@ -22,8 +22,8 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 
-/// Rows of the first slice: with a million build rows 64 million comparisons, about a second.
-const FIRST_ROWS: usize = 64;
+/// Rows of the first slice: with a million build rows four million comparisons, some 50 ms.
+const FIRST_ROWS: usize = 4;
 /// A consumer that takes longer than this for a slice gets smaller ones, and the runtime a chance
 /// to end the query in between.
 const SLOW: Duration = Duration::from_millis(40);

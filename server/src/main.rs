@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    config::tune_memory();
     let launch = match config::from_process() {
         Ok(Action::Serve(launch)) => *launch,
         Ok(Action::Print(text)) => {

@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::conn::{Connection, Stream};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::shared::Shared;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
@@ -37,6 +38,10 @@ pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
+/// Rows the kernel keeps for a connection before the network takes them, bytes: two chunks.
+#[cfg(target_os = "linux")]
+const SOCKET_UNSENT_BYTES: u32 = 2 * OUTPUT_CHUNK_BYTES as u32;
+
 fn spawn(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
     let half_open = shared.half_open.fetch_add(1, Ordering::Relaxed);
     let guard = HalfOpen(Arc::clone(shared));
@@ -50,6 +55,9 @@ fn spawn(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
     tracker.spawn(async move {
         // A latency-bound protocol: small answers leave at once.
         let _ = socket.set_nodelay(true);
+        // What waits in the kernel is what a cancel comes too late for.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(SOCKET_UNSENT_BYTES);
         open(shared, socket, peer, guard).await;
     });
 }

@@ -1,0 +1,279 @@
+//! Filters that are found while a query runs, applied to rows. In: a plan's batches, and filters
+//! such as "the key is in that join's build side". Out: the rows that pass, in whole batches.
+//! DataFusion gives these filters to scans, which skip files and row groups by them; rows that a
+//! far join will drop are still shuffled, hashed and copied on their way there. Here they go first.
+//!
+//! A filter only ever drops rows that the node it came from would drop, so any of them may be left
+//! out at any time: one that lets most rows pass is not asked again for a while.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::{BatchCoalescer, and, filter_record_batch, prep_null_mask_filter};
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
+};
+use futures::{StreamExt, stream};
+
+/// Rows after which a filter is judged.
+const TRIAL_ROWS: usize = 4 * 8_192;
+/// Of a hundred rows, those that may pass a filter that is worth its cost.
+const PASS_PERCENT_MAX: usize = 60;
+/// Rows for which a filter that is not is left out: it may become stricter, and data change.
+const PAUSE_ROWS: usize = 16 * TRIAL_ROWS;
+
+/// Drops rows by the dynamic filters that are pushed down through it.
+#[derive(Debug)]
+pub struct DynamicFilterExec {
+    input: Arc<dyn ExecutionPlan>,
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl DynamicFilterExec {
+    /// A place for filters above `input`; it has none yet.
+    pub fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input, filters: vec![], metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// Whether it has a filter beside those of the given identities.
+    pub fn has_other_than(&self, ids: &[u64]) -> bool {
+        let known = |filter: &Arc<dyn PhysicalExpr>| {
+            filter.expression_id().is_some_and(|id| ids.contains(&id))
+        };
+        !self.filters.iter().all(known)
+    }
+
+    /// What it filters.
+    pub fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+}
+
+impl DisplayAs for DynamicFilterExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DynamicFilterExec: ")?;
+        for (index, filter) in self.filters.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{filter}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for DynamicFilterExec {
+    fn name(&self) -> &str {
+        "DynamicFilterExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        for filter in &self.filters {
+            if f(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let filters = self.filters.clone();
+        Ok(Arc::new(Self { filters, ..Self::new(children.swap_remove(0)) }))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let schema = input.schema();
+        let batch_size = context.session_config().batch_size();
+        let filtered = Filtered {
+            input,
+            gates: self.filters.iter().cloned().map(Gate::new).collect(),
+            // A batch that nothing was dropped from is handed on as it is.
+            whole: BatchCoalescer::new(Arc::clone(&schema), batch_size)
+                .with_biggest_coalesce_batch_size(Some(batch_size / 2)),
+            ended: false,
+            metrics: BaselineMetrics::new(&self.metrics, partition),
+        };
+        let stream = stream::try_unfold(filtered, Filtered::next);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        FilterDescription::from_children(parent_filters, &self.children())
+    }
+
+    /// Keeps a copy of each dynamic filter; what those above are told is the input's answer, for
+    /// rows that do not pass may still come out of here.
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let dynamic = result.parent_filters.iter().map(|parent| &parent.filter);
+        let dynamic = dynamic.filter(|filter| filter.is::<DynamicFilterPhysicalExpr>());
+        let filters: Vec<_> = self.filters.iter().chain(dynamic).cloned().collect();
+        let told = FilterPushdownPropagation::if_all(result);
+        if filters.len() == self.filters.len() {
+            return Ok(told);
+        }
+        let kept = Self { filters, ..Self::new(Arc::clone(&self.input)) };
+        Ok(told.with_updated_node(Arc::new(kept)))
+    }
+}
+
+/// One partition being filtered.
+struct Filtered {
+    input: SendableRecordBatchStream,
+    gates: Vec<Gate>,
+    whole: BatchCoalescer,
+    ended: bool,
+    metrics: BaselineMetrics,
+}
+
+impl Filtered {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        loop {
+            if let Some(batch) = self.whole.next_completed_batch() {
+                return Ok(Some((batch.record_output(&self.metrics), self)));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match self.input.next().await.transpose()? {
+                Some(batch) => self.push(batch)?,
+                None => {
+                    self.ended = true;
+                    self.whole.finish_buffered_batch()?;
+                }
+            }
+        }
+    }
+
+    /// Asks the strictest filter first, and the others of the rows that are left.
+    fn push(&mut self, mut batch: RecordBatch) -> Result<()> {
+        let time = self.metrics.elapsed_compute().clone();
+        let _timer = time.timer();
+        let mut passing: Option<BooleanArray> = None;
+        let mut judged = false;
+        for gate in &mut self.gates {
+            let Some(mask) = gate.ask(&batch)? else { continue };
+            judged |= gate.seen == 0;
+            let mask = match passing {
+                Some(before) => and(&before, &mask)?,
+                None => mask,
+            };
+            if mask.true_count() * 2 < mask.len() {
+                batch = filter_record_batch(&batch, &mask)?;
+                passing = None;
+            } else {
+                passing = Some(mask);
+            }
+        }
+        if judged {
+            self.gates.sort_by_key(|gate| gate.pass_percent);
+        }
+        match passing {
+            Some(mask) if mask.true_count() < mask.len() => {
+                self.whole.push_batch_with_filter(batch, &mask)?;
+            }
+            _ if batch.num_rows() > 0 => self.whole.push_batch(batch)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// One filter, and whether it has been worth asking.
+struct Gate {
+    filter: Arc<dyn PhysicalExpr>,
+    /// Of a hundred rows that came to it, those that passed, in the last trial.
+    pass_percent: usize,
+    seen: usize,
+    passed: usize,
+    pause: usize,
+}
+
+impl Gate {
+    fn new(filter: Arc<dyn PhysicalExpr>) -> Self {
+        Self { filter, pass_percent: 0, seen: 0, passed: 0, pause: 0 }
+    }
+
+    /// Which rows pass; none when that is not asked, or not known yet.
+    fn ask(&mut self, batch: &RecordBatch) -> Result<Option<BooleanArray>> {
+        let rows = batch.num_rows();
+        if self.pause > 0 {
+            self.pause = self.pause.saturating_sub(rows);
+            return Ok(None);
+        }
+        let mask = match self.filter.evaluate(batch)? {
+            ColumnarValue::Array(mask) => mask,
+            // Before its node has found it, a filter is the constant "true".
+            ColumnarValue::Scalar(scalar) if scalar == true.into() => return Ok(None),
+            ColumnarValue::Scalar(scalar) => scalar.to_array_of_size(rows)?,
+        };
+        let mask = mask.as_boolean();
+        let mask = match mask.null_count() {
+            0 => mask.clone(),
+            _ => prep_null_mask_filter(mask),
+        };
+        self.count(rows, mask.true_count());
+        Ok(Some(mask))
+    }
+
+    fn count(&mut self, rows: usize, passed: usize) {
+        self.seen += rows;
+        self.passed += passed;
+        if self.seen >= TRIAL_ROWS {
+            self.pass_percent = self.passed * 100 / self.seen;
+            if self.pass_percent > PASS_PERCENT_MAX {
+                self.pause = PAUSE_ROWS;
+            }
+            (self.seen, self.passed) = (0, 0);
+        }
+    }
+}
