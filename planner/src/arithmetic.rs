@@ -6,7 +6,7 @@
 //! - `sum` of eight-byte integers as a decimal,
 //! - casts and dates by PostgreSQL's rules ([`crate::casts`], [`crate::dates`]).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -14,32 +14,24 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::{count::count_udaf, sum::sum_udaf};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF,
+    Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    Projection, RecursiveQuery, ScalarUDF, Values,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::casts::{Casts, TextForms};
-use crate::checked::{CheckedInteger, DecimalQuotient};
 use crate::dates;
-use crate::functions::FLOAT_QUOTIENT;
+use crate::decimals::DIV;
+use crate::floats::FLOAT_QUOTIENT;
+use crate::integers::{self, INTEGERS};
 use crate::rounding;
-
-static ADD: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Plus));
-static SUB: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Minus));
-static MUL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| integer(Operator::Multiply));
-static DIV: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::from(DecimalQuotient::new())));
-
-fn integer(op: Operator) -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(CheckedInteger::new(op)))
-}
 
 /// The functions this rule plants, for those who decode plans.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    [&ADD, &SUB, &MUL, &DIV].map(|udf| Arc::clone(udf)).to_vec()
+    [&*INTEGERS, &*DIV, &*FLOAT_QUOTIENT].map(Arc::clone).to_vec()
 }
 
 /// The rule; runs before DataFusion's type coercion.
@@ -68,15 +60,22 @@ impl AnalyzerRule for PgArithmetic {
 }
 
 fn rewrite_node(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
-    // A limit, a list of values and the arguments of a window function want the types they have.
-    let typed =
-        matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Values(_) | LogicalPlan::Window(_));
+    match node {
+        LogicalPlan::Values(values) => narrow_values(values),
+        LogicalPlan::RecursiveQuery(query) => keep_working_table(query),
+        node => rewrite_expressions(node, casts),
+    }
+}
+
+fn rewrite_expressions(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
+    // A limit and the arguments of a window function want the types they have.
+    let typed = matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Window(_));
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
     let node = node.map_expressions(|expr| {
         let name = names.save(&expr);
         let rewritten = match typed {
-            true => expr.transform_up(|e| casts.rewrite(e, &schema))?.data,
+            true => expr.transform_up(|e| rewrite_typed(e, &schema, casts))?.data,
             false => rewrite_tree(expr, &schema, casts)?,
         };
         Ok(Transformed::yes(name.restore(rewritten)))
@@ -85,6 +84,46 @@ fn rewrite_node(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
         LogicalPlan::Aggregate(aggregate) => split_averages(aggregate, &schema),
         other => Ok(other),
     }
+}
+
+/// What is rewritten where integer literals must stay as they are.
+fn rewrite_typed(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transformed<Expr>> {
+    let Expr::WindowFunction(mut window) = expr else { return casts.rewrite(expr, schema) };
+    let widened = window.fun.name() == "sum" && widen_argument(&mut window.params.args, schema);
+    Ok(Transformed::new_transformed(Expr::WindowFunction(window), widened))
+}
+
+/// A column of integers in a list of values is four bytes wide where all of them fit.
+fn narrow_values(mut list: Values) -> Result<LogicalPlan> {
+    let narrow = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).ok().map(Some),
+        Expr::Literal(ScalarValue::Int64(None) | ScalarValue::Null, _) => Some(None),
+        _ => None,
+    };
+    let fields = list.schema.fields().clone();
+    let mut changed = false;
+    for (index, _) in fields.iter().enumerate().filter(|(_, f)| *f.data_type() == DataType::Int64) {
+        let column = list.values.iter().map(|row| narrow(&row[index]));
+        let Some(column) = column.collect::<Option<Vec<_>>>() else { continue };
+        for (row, value) in list.values.iter_mut().zip(column) {
+            row[index] = Expr::Literal(ScalarValue::Int32(value), None);
+        }
+        changed = true;
+    }
+    if !changed {
+        return Ok(LogicalPlan::Values(list));
+    }
+    LogicalPlanBuilder::values(list.values)?.build()
+}
+
+/// The recursive term reads a working table whose types are settled: both terms keep to them.
+fn keep_working_table(mut query: RecursiveQuery) -> Result<LogicalPlan> {
+    let settled = |term: Arc<LogicalPlan>| {
+        coerce_plan_expr_for_schema(Arc::unwrap_or_clone(term), &query.schema).map(Arc::new)
+    };
+    (query.static_term, query.recursive_term) =
+        (settled(query.static_term)?, settled(query.recursive_term)?);
+    Ok(LogicalPlan::RecursiveQuery(query))
 }
 
 fn rewrite_tree(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Expr> {
@@ -106,7 +145,10 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
             };
             Ok(Transformed::yes(Expr::Literal(literal, metadata)))
         }
-        Expr::BinaryExpr(binary) => match replacement(&binary, schema) {
+        Expr::BinaryExpr(binary) if of_integers(&binary, schema) => {
+            Ok(Transformed::yes(integers::combine(binary.op, *binary.left, *binary.right)))
+        }
+        Expr::BinaryExpr(binary) => match quotient(&binary, schema) {
             Some(udf) => Ok(call(udf, *binary.left, *binary.right)),
             None => match dates::rewrite(binary, schema) {
                 Ok(changed) => Ok(Transformed::yes(changed)),
@@ -122,7 +164,9 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
                 let literal = ScalarValue::Int32(Some(-value));
                 Transformed::yes(Expr::Literal(literal, metadata))
             }
-            inner => call(&SUB, Expr::Literal(ScalarValue::Int16(Some(0)), None), inner),
+            inner => {
+                Transformed::yes(minus(Expr::Literal(ScalarValue::Int16(Some(0)), None), inner))
+            }
         }),
         Expr::AggregateFunction(sum) if sum.func.name() == "sum" => Ok(widen_sum(sum, schema)),
         Expr::ScalarFunction(call) if call.name() == "date_part" => {
@@ -141,12 +185,12 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
 
 /// A sum of integers that fails when out of range.
 pub(crate) fn plus(left: Expr, right: Expr) -> Expr {
-    call(&ADD, left, right).data
+    integers::combine(Operator::Plus, left, right)
 }
 
 /// A difference of integers that fails when out of range.
 pub(crate) fn minus(left: Expr, right: Expr) -> Expr {
-    call(&SUB, left, right).data
+    integers::combine(Operator::Minus, left, right)
 }
 
 fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
@@ -154,20 +198,27 @@ fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
     Transformed::yes(Expr::ScalarFunction(function))
 }
 
-fn replacement(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<ScalarUDF>> {
-    let (left, right) = (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
-    let integers = left.is_integer() && right.is_integer();
-    match binary.op {
-        Operator::Plus if integers => Some(&ADD),
-        Operator::Minus if integers => Some(&SUB),
-        Operator::Multiply if integers => Some(&MUL),
-        Operator::Divide if decimals(&left, &right) => Some(&DIV),
-        // A constant that is not zero needs no check.
-        Operator::Divide if floats(&left, &right) && !is_nonzero(&binary.right) => {
-            Some(&FLOAT_QUOTIENT)
-        }
-        _ => None,
+/// `+`, `-`, `*` on integers.
+fn of_integers(binary: &BinaryExpr, schema: &DFSchema) -> bool {
+    let integer = |expr: &Expr| {
+        integers::is_tree(expr) || expr.get_type(schema).is_ok_and(|found| found.is_integer())
+    };
+    matches!(binary.op, Operator::Plus | Operator::Minus | Operator::Multiply)
+        && integer(&binary.right)
+        && integer(&binary.left)
+}
+
+/// The function for a `/` that DataFusion's is not right for.
+fn quotient(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<ScalarUDF>> {
+    if binary.op != Operator::Divide {
+        return None;
     }
+    let (left, right) = (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
+    if decimals(&left, &right) {
+        return Some(&DIV);
+    }
+    // A constant that is not zero needs no check.
+    (floats(&left, &right) && !is_nonzero(&binary.right)).then_some(&*FLOAT_QUOTIENT)
 }
 
 /// At least one decimal, the other one too or an integer; 256 bits are DataFusion's to divide.
@@ -191,19 +242,24 @@ fn is_nonzero(expr: &Expr) -> bool {
 }
 
 fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
-    expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
+    integers::is_tree(expr)
+        || expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
 }
 
 fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let [argument] = sum.params.args.as_mut_slice() else {
-        return Transformed::no(Expr::AggregateFunction(sum));
-    };
+    let widened = widen_argument(&mut sum.params.args, schema);
+    Transformed::new_transformed(Expr::AggregateFunction(sum), widened)
+}
+
+/// Eight-byte integers are summed as decimals.
+fn widen_argument(arguments: &mut [Expr], schema: &DFSchema) -> bool {
+    let [argument] = arguments else { return false };
     if !matches!(argument.get_type(schema), Ok(DataType::Int64)) {
-        return Transformed::no(Expr::AggregateFunction(sum));
+        return false;
     }
     let old = std::mem::take(argument);
     *argument = Expr::Cast(Cast::new(Box::new(old), DataType::Decimal128(19, 0)));
-    Transformed::yes(Expr::AggregateFunction(sum))
+    true
 }
 
 /// Replaces `avg` of decimals and integers in an aggregate by `sum` and `count` and a projection

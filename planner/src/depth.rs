@@ -11,11 +11,6 @@ use crate::parse::ParseError;
 /// DataFusion's passes take far less, and PostgreSQL itself gives up near this depth.
 pub const DEPTH_MAX: usize = 4_000;
 
-/// The longest chain of `+`, `-` and `*`. Checked arithmetic is planned as nested calls, and the
-/// time DataFusion takes to type nested calls grows with the third power of their depth: a second
-/// here, minutes at ten times this.
-pub const ARITHMETIC_MAX: usize = 120;
-
 /// Refuses a token list whose tree would be deeper than [`DEPTH_MAX`].
 ///
 /// # Errors
@@ -26,24 +21,7 @@ pub fn check(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
     let mut depth = 0usize;
     // Tables after FROM are joined one to the next, so there a comma links.
     let mut in_from = vec![false];
-    let mut arithmetic = vec![0usize];
     for token in tokens {
-        let links = last(&mut arithmetic);
-        match token.token {
-            Token::Plus | Token::Minus | Token::Mul => *links += 1,
-            // Whatever separates two expressions ends the chain of the first.
-            Token::Comma | Token::SemiColon => *links = 0,
-            Token::Word(ref word) if separates(word.keyword) => *links = 0,
-            Token::LParen => arithmetic.push(0),
-            Token::RParen if arithmetic.len() > 1 => {
-                let inner = arithmetic.pop().unwrap_or(0);
-                *last(&mut arithmetic) += inner;
-            }
-            _ => {}
-        }
-        if *last(&mut arithmetic) > ARITHMETIC_MAX {
-            return Err(ParseError::TooDeep);
-        }
         let step = step(&token.token);
         match step {
             Step::Index | Step::Open => {
@@ -86,12 +64,6 @@ pub fn check(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
         }
     }
     Ok(())
-}
-
-/// Keywords between two expressions.
-fn separates(keyword: Keyword) -> bool {
-    use Keyword::{AND, AS, ELSE, FROM, HAVING, OR, SELECT, THEN, UNION, WHEN, WHERE};
-    [AND, AS, ELSE, FROM, HAVING, OR, SELECT, THEN, UNION, WHEN, WHERE].contains(&keyword)
 }
 
 /// The innermost level; there is always one.

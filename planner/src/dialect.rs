@@ -49,6 +49,11 @@ struct Dialect;
 impl VisitorMut for Dialect {
     type Break = &'static str;
 
+    fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<Self::Break> {
+        refuse_counting_sets(&query.body)?;
+        limit_by_fetch(query)
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         if select.into.is_some() {
             return ControlFlow::Break("SELECT INTO");
@@ -93,6 +98,40 @@ impl VisitorMut for Dialect {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `FETCH FIRST 2 ROWS ONLY` is `LIMIT 2`.
+fn limit_by_fetch(query: &mut ast::Query) -> ControlFlow<&'static str> {
+    let Some(fetch) = query.fetch.take() else { return ControlFlow::Continue(()) };
+    if fetch.with_ties || fetch.percent {
+        return ControlFlow::Break("FETCH FIRST WITH TIES");
+    }
+    let rows = fetch.quantity.unwrap_or_else(|| Expr::value(ast::Value::Number("1".into(), false)));
+    let offset = match query.limit_clause.take() {
+        Some(ast::LimitClause::LimitOffset { offset, .. }) => offset,
+        _ => None,
+    };
+    let (limit, limit_by) = (Some(rows), vec![]);
+    query.limit_clause = Some(ast::LimitClause::LimitOffset { limit, offset, limit_by });
+    ControlFlow::Continue(())
+}
+
+/// These take away one row for each equal one; DataFusion's take away all.
+fn refuse_counting_sets(mut body: &ast::SetExpr) -> ControlFlow<&'static str> {
+    use ast::{SetOperator, SetQuantifier};
+    while let ast::SetExpr::SetOperation { op, set_quantifier, left, right } = body {
+        match (op, set_quantifier) {
+            (SetOperator::Except | SetOperator::Minus, SetQuantifier::All) => {
+                return ControlFlow::Break("EXCEPT ALL");
+            }
+            (SetOperator::Intersect, SetQuantifier::All) => {
+                return ControlFlow::Break("INTERSECT ALL");
+            }
+            _ => refuse_counting_sets(right)?,
+        }
+        body = left;
+    }
+    ControlFlow::Continue(())
 }
 
 fn replace(expr: &mut Expr, change: impl FnOnce(Expr) -> Expr) {

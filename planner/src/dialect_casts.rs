@@ -51,6 +51,9 @@ fn sized(expr: Expr, data_type: DataType) -> Expr {
             (Some(CharacterLength::IntegerLength { length: 1, unit: None }), true)
         }
         DataType::Char(length) | DataType::Character(length) => (*length, true),
+        DataType::DoublePrecision | DataType::Real | DataType::Float8 | DataType::Float4 => {
+            return cast(digits_as_text(expr), data_type);
+        }
         _ => (None, false),
     };
     let Some(CharacterLength::IntegerLength { length, .. }) = length else {
@@ -61,6 +64,18 @@ fn sized(expr: Expr, data_type: DataType) -> Expr {
         // `rpad` cuts what is longer, too.
         true => call("rpad", vec![text, number(length)]),
         false => call("left", vec![text, number(length)]),
+    }
+}
+
+/// A number's digits, to be read by the type they are cast to: as a number of its own `1e300` has
+/// more digits than DataFusion's decimals.
+fn digits_as_text(expr: Expr) -> Expr {
+    match expr {
+        Expr::Value(value) => match value.value {
+            Value::Number(digits, _) => Expr::value(Value::SingleQuotedString(digits.to_string())),
+            other => Expr::value(other),
+        },
+        other => other,
     }
 }
 
@@ -118,6 +133,7 @@ mod tests {
         assert_eq!(rewritten("'ab'::char(4)"), "rpad('ab'::TEXT, 4)");
         assert_eq!(rewritten("cast(x as varchar(3))"), "left(x::TEXT, 3)");
         assert_eq!(rewritten("x::varchar"), "x::VARCHAR");
+        assert_eq!(rewritten("1e300::float8"), "'1e300'::FLOAT8");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! functions to register. Those that need a session or the catalog are the server's.
 
 mod clock;
-mod float_quotient;
 mod numeric_cut;
 mod rank;
 mod rint;
@@ -13,7 +12,6 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{ScalarUDF, WindowUDF};
 
-pub(crate) use float_quotient::FLOAT_QUOTIENT;
 pub(crate) use numeric_cut::named as numeric_cut;
 
 /// Scalar functions.
@@ -22,7 +20,6 @@ pub fn scalar() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::from(similar::SimilarToEscape::new())),
         Arc::new(ScalarUDF::from(clock::Now::new())),
         Arc::new(ScalarUDF::from(clock::Clock::new())),
-        Arc::clone(&FLOAT_QUOTIENT),
         rint(),
     ];
     functions.extend(numeric_cut::all());

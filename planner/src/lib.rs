@@ -4,8 +4,8 @@
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
 //!    [`catalog_rewrite`] and [`names`] put PostgreSQL's SQL into words DataFusion plans alike.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
-//! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`checked`]);
-//!    [`casts`] and [`dates`] as it has those.
+//! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
+//!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`session`] builds the state all of this works on; [`tables`] makes a table of files.
@@ -13,14 +13,20 @@
 pub mod arithmetic;
 pub mod casts;
 pub mod catalog_rewrite;
-mod checked;
+mod conjunctions;
 mod cooperative;
 pub mod dates;
+mod decimals;
 pub mod depth;
 pub mod dialect;
 mod dialect_casts;
+mod dynamic_filters;
+mod fast_decimals;
+mod floats;
 pub mod functions;
+mod integers;
 pub mod names;
+mod operators;
 pub mod parse;
 pub mod query;
 pub mod resolve;

@@ -14,7 +14,10 @@ use datafusion::prelude::SessionConfig;
 
 use crate::arithmetic::{self, PgArithmetic};
 use crate::casts::TextForms;
+use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
+use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
+use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
@@ -37,6 +40,7 @@ pub fn base_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
+        .with_optimizer_rule(Arc::new(FastDecimals))
         .with_physical_optimizer_rules(physical_rules())
         .build();
     datafusion_pg_functions::register_all(&mut state);
@@ -44,7 +48,8 @@ pub fn base_state(
         state.deregister_udf(name)?;
     }
     let texts = [forms.text_input(), forms.to_text()].into_iter().chain(forms.printers());
-    for function in functions::scalar().into_iter().chain(arithmetic::functions()).chain(texts) {
+    let operators = arithmetic::functions().into_iter().chain(fast_decimals::functions());
+    for function in functions::scalar().into_iter().chain(operators).chain(texts) {
         state.register_udf(function)?;
     }
     for function in functions::ranks(&state) {
@@ -57,6 +62,10 @@ pub fn base_state(
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     let before = rules.iter().position(|rule| rule.name() == "EnsureCooperative");
-    rules.insert(before.unwrap_or(rules.len()), Arc::new(CooperativeJoins));
+    let before = before.unwrap_or(rules.len());
+    rules.insert(before, Arc::new(CooperativeJoins));
+    rules.insert(before + 1, Arc::new(PlaceDynamicFilters));
+    rules.push(Arc::new(TrimDynamicFilters));
+    rules.push(Arc::new(Conjunctions));
     rules
 }

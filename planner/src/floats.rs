@@ -3,73 +3,42 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, AsArray, Datum};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Datum};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
-use datafusion::physical_expr_common::datum::apply;
+use datafusion::logical_expr::{Operator, ScalarUDF};
 
-use crate::checked::infix;
+use crate::operators::{OperatorFunction, Types};
 
 /// The function.
 pub(crate) static FLOAT_QUOTIENT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    let signature = Signature::user_defined(Volatility::Immutable);
-    Arc::new(ScalarUDF::from(FloatQuotient { signature }))
+    let signature = OperatorFunction::signature();
+    let (types, kernel) = (common, quotient);
+    OperatorFunction { name: "float_div", op: Operator::Divide, types, kernel, signature }.build()
 });
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct FloatQuotient {
-    signature: Signature,
-}
-
 /// Only two four-byte floats have a four-byte quotient.
-fn common(types: &[DataType]) -> Result<DataType> {
-    match types {
-        [DataType::Float32, DataType::Float32] => Ok(DataType::Float32),
-        [left, right] if left.is_numeric() && right.is_numeric() => Ok(DataType::Float64),
-        _ => plan_err!("operator does not exist: / on {types:?}"),
-    }
+fn common(op: Operator, left: &DataType, right: &DataType) -> Result<Types> {
+    let result = match (left, right) {
+        (DataType::Float32, DataType::Float32) => DataType::Float32,
+        _ if left.is_numeric() && right.is_numeric() => DataType::Float64,
+        _ => return plan_err!("operator does not exist: {left} {op} {right}"),
+    };
+    Ok(Types { operands: [result.clone(), result.clone()], result })
 }
 
-impl ScalarUDFImpl for FloatQuotient {
-    fn name(&self) -> &str {
-        "float_div"
+fn quotient(
+    _: Operator,
+    left: &dyn Datum,
+    right: &dyn Datum,
+    _: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    if has_zero(right.get().0) && divides_by_zero(left, right) {
+        return Err(ArrowError::DivideByZero);
     }
-
-    fn display_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(infix(args, Operator::Divide))
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(infix(args, Operator::Divide))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let wide = common(types)?;
-        Ok(vec![wide.clone(), wide])
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        common(types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        apply(&args.args[0], &args.args[1], |left, right| {
-            if has_zero(right.get().0) && divides_by_zero(left, right) {
-                return Err(ArrowError::DivideByZero);
-            }
-            numeric::div(left, right)
-        })
-    }
+    numeric::div(left, right)
 }
 
 /// A quick look at the values alone, NULLs included: most divisors have no zero at all.
