@@ -5,9 +5,13 @@
 /// The longest startup packet: PostgreSQL's MAX_STARTUP_PACKET_LENGTH, which clients know.
 pub const STARTUP_PACKET_MAX_BYTES: usize = 10_000;
 
-/// All that is read from a connection before it has logged in, TLS handshake excluded. A SCRAM
-/// login needs under 2 KiB; a stranger cannot make us hold more than this.
+/// Bytes of a connection that has not logged in, held at a time, TLS handshake excluded. A SCRAM
+/// login needs under 2 KiB.
 pub const PRE_AUTH_MAX_BYTES: usize = 16 << 10;
+
+/// Parameters in a startup packet; drivers send up to ten. Read, each takes some 60 bytes beyond
+/// its own.
+pub const STARTUP_PARAMETERS_MAX_COUNT: usize = 64;
 
 /// SSLRequest and GSSENCRequest before a startup packet: one of each, as PostgreSQL allows.
 pub const NEGOTIATIONS_MAX_COUNT: usize = 2;

@@ -12,7 +12,9 @@ use super::send;
 use crate::auth::{ScramExchange, Verifier};
 use crate::cancel::Registration;
 use crate::error::{PgError, PgResult, SqlState};
-use crate::limits::{SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES};
+use crate::limits::{
+    SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES, STARTUP_PARAMETERS_MAX_COUNT,
+};
 use crate::session::settings::Variables;
 use crate::session::{Identity, Session};
 use crate::shared::Shared;
@@ -115,6 +117,10 @@ fn parse(mut body: Bytes) -> PgResult<Startup> {
             break;
         }
         let value = text(&mut body)?;
+        if startup.parameters.len() == STARTUP_PARAMETERS_MAX_COUNT {
+            let message = "too many parameters in startup packet";
+            return Err(PgError::fatal(SqlState::ProtocolViolation, message));
+        }
         startup.parameters.push((name, value));
     }
     if body.has_remaining() {
@@ -249,4 +255,22 @@ fn words(text: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_have_a_limit() {
+        let packet = |count| {
+            let mut body = vec![0, 3, 0, 0];
+            body.extend(b"a\0\0".repeat(count));
+            body.push(0);
+            parse(Bytes::from(body))
+        };
+        let most = packet(STARTUP_PARAMETERS_MAX_COUNT).expect("few enough");
+        assert_eq!(most.parameters.len(), STARTUP_PARAMETERS_MAX_COUNT);
+        assert!(packet(STARTUP_PARAMETERS_MAX_COUNT + 1).is_err());
+    }
 }

@@ -2,6 +2,7 @@
 //! SHOW prints them. What exists and what a value may be is in [`super::variables`].
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
@@ -20,7 +21,20 @@ pub struct Variables {
     before: Option<Values>,
     /// What SET LOCAL replaced, to return at the end of the transaction.
     local: BTreeMap<&'static str, Option<String>>,
+    /// What every statement asks for, read from the values once; empty after each change.
+    read: OnceLock<Read>,
 }
+
+/// Values as the server uses them.
+#[derive(Debug, Clone)]
+struct Read {
+    format: FormatOptions,
+    durations: [Option<Duration>; DURATIONS.len()],
+}
+
+/// The settings that [`Variables::duration`] knows.
+const DURATIONS: [&str; 3] =
+    ["statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"];
 
 impl Variables {
     /// Sets a value that RESET returns to.
@@ -30,12 +44,14 @@ impl Variables {
     pub fn set_base(&mut self, name: &str, value: &str) -> PgResult<()> {
         let (variable, value) = check(name, value)?;
         self.base.insert(variable.name, value);
+        self.changed();
         Ok(())
     }
 
     /// Sets a value that no client may choose, such as the role's name.
     pub fn set_fixed(&mut self, name: &'static str, value: String) {
         self.base.insert(name, value);
+        self.changed();
     }
 
     /// SET and SET LOCAL. The stored value, as SHOW prints it.
@@ -45,6 +61,7 @@ impl Variables {
     pub fn set(&mut self, name: &str, value: &str, local: bool) -> PgResult<Variable> {
         let (variable, value) = check(name, value)?;
         let old = self.values.insert(variable.name, value);
+        self.changed();
         if local {
             self.local.entry(variable.name).or_insert(old);
         } else {
@@ -61,12 +78,14 @@ impl Variables {
         let variable = variables::find(name)?;
         variable.changeable()?;
         self.values.remove(variable.name);
+        self.changed();
         Ok(*variable)
     }
 
     /// RESET ALL.
     pub fn reset_all(&mut self) {
         self.values.clear();
+        self.changed();
     }
 
     /// The value as SHOW prints it.
@@ -103,16 +122,36 @@ impl Variables {
             }
         }
         self.local.clear();
+        self.changed();
     }
 
     fn value(&self, name: &'static str) -> String {
         self.show(name).unwrap_or_default()
     }
 
-    /// A duration setting; none when off.
+    /// One of [`DURATIONS`]; none when off.
     pub fn duration(&self, name: &'static str) -> Option<Duration> {
-        let millis = variables::parse_millis(&self.value(name))?;
-        (millis > 0).then(|| Duration::from_millis(millis))
+        let index = DURATIONS.iter().position(|known| *known == name)?;
+        self.read().durations[index]
+    }
+
+    /// How values are printed.
+    pub fn format_options(&self) -> FormatOptions {
+        self.read().format
+    }
+
+    fn read(&self) -> &Read {
+        self.read.get_or_init(|| {
+            let duration = |name| {
+                let millis = variables::parse_millis(&self.value(name))?;
+                (millis > 0).then(|| Duration::from_millis(millis))
+            };
+            Read { format: self.read_format(), durations: DURATIONS.map(duration) }
+        })
+    }
+
+    fn changed(&mut self) {
+        self.read = OnceLock::new();
     }
 
     /// Schemas searched for an unqualified name, in order, without `pg_catalog`.
@@ -129,8 +168,7 @@ impl Variables {
             .collect()
     }
 
-    /// How values are printed.
-    pub fn format_options(&self) -> FormatOptions {
+    fn read_format(&self) -> FormatOptions {
         let mut options = FormatOptions::default();
         let style = self.value("datestyle");
         let (output, order) = style.split_once(',').unwrap_or((&style, "MDY"));
@@ -205,5 +243,12 @@ mod tests {
         variables.set("statement_timeout", "2s", false).expect("set");
         assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
         assert_eq!(variables.show("statement_timeout").expect("known"), "2s");
+        variables.begin();
+        variables.set("statement_timeout", "3s", true).expect("set");
+        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(3)));
+        variables.end(true);
+        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
+        variables.reset("statement_timeout").expect("known");
+        assert_eq!(variables.duration("statement_timeout"), None);
     }
 }
