@@ -277,3 +277,64 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::Int32Array;
+    use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{binary, col, lit};
+    use datafusion::physical_plan::collect;
+
+    use super::*;
+
+    const ROWS: i32 = 20_000;
+
+    fn schema() -> Arc<Schema> {
+        Arc::new(Schema::new(vec![Field::new("a", DataType::Int32, true)]))
+    }
+
+    /// A filter on `a` that is not known yet.
+    fn unknown() -> Arc<DynamicFilterPhysicalExpr> {
+        let column = col("a", &schema()).expect("a column");
+        Arc::new(DynamicFilterPhysicalExpr::new(vec![column], lit(true)))
+    }
+
+    fn compare(op: Operator, value: i32) -> Arc<dyn PhysicalExpr> {
+        binary(col("a", &schema()).expect("a column"), op, lit(value), &schema()).expect("compares")
+    }
+
+    /// What is left of `0..ROWS` and a NULL.
+    async fn left(filters: &[&Arc<DynamicFilterPhysicalExpr>]) -> Vec<Option<i32>> {
+        let values = Int32Array::from_iter((0..ROWS).map(Some).chain([None]));
+        let batch = RecordBatch::try_new(schema(), vec![Arc::new(values)]).expect("a batch");
+        let input =
+            MemorySourceConfig::try_new_exec(&[vec![batch]], schema(), None).expect("a source");
+        let filters = filters.iter().map(|filter| Arc::clone(*filter) as _).collect();
+        let plan = DynamicFilterExec { filters, ..DynamicFilterExec::new(input) };
+        let batches = collect(Arc::new(plan), Arc::default()).await.expect("runs");
+        batches.iter().flat_map(|b| b.column(0).as_primitive::<Int32Type>().iter()).collect()
+    }
+
+    #[tokio::test]
+    async fn rows_go_once_a_filter_is_known() {
+        let (above, below) = (unknown(), unknown());
+        assert_eq!(left(&[&above, &below]).await.len(), ROWS as usize + 1);
+        above.update(compare(Operator::Gt, 9_000)).expect("updates");
+        assert_eq!(left(&[&above, &below]).await, (9_001..ROWS).map(Some).collect::<Vec<_>>());
+        below.update(compare(Operator::Lt, 9_003)).expect("updates");
+        assert_eq!(left(&[&above, &below]).await, [Some(9_001), Some(9_002)]);
+        below.update(lit(false)).expect("updates");
+        assert!(left(&[&above, &below]).await.is_empty());
+    }
+
+    #[test]
+    fn a_filter_that_drops_little_is_left_alone_for_a_while() {
+        let mut gate = Gate::new(lit(true));
+        gate.count(TRIAL_ROWS, TRIAL_ROWS / 4);
+        assert_eq!((gate.pause, gate.pass_percent), (0, 25));
+        gate.count(TRIAL_ROWS, TRIAL_ROWS);
+        assert_eq!(gate.pause, PAUSE_ROWS);
+    }
+}

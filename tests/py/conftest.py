@@ -1,7 +1,8 @@
 """Fixtures: a server for the whole run (TPC-H at SF 0.1), fresh servers, and measurements.
 
 `MOBULA_TESTS_AGAINST=postgres` runs what is not special to Mobula against a private PostgreSQL
-with the same tables: it shows that a test asks for what PostgreSQL does.
+with the same tables: it shows that a test asks for what PostgreSQL does. `MOBULA_TESTS_SCALE=1`
+makes the TPC-H tables larger.
 """
 
 import os
@@ -15,7 +16,7 @@ import tpch
 from mobula import Mobula, find_tables
 from postgres import Postgres
 
-SCALE = 0.1
+SCALE = float(os.environ.get("MOBULA_TESTS_SCALE", "0.1"))
 # Where an acceptance line gives a time, a test fails only beyond this multiple of it: the
 # machine is shared. The measured value is reported either way.
 GENEROUS = 4

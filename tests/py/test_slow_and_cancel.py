@@ -330,3 +330,22 @@ def test_an_orphaned_psql_is_no_zombie_query(server, measure):
     taken_s = seconds_until_idle(pid)
     measure("stopped after", taken_s * 1000, "ms")
     assert taken_s < GENEROUS * VANISHED_S
+
+
+@pytest.mark.mobula_only
+def test_statements_are_planned_beside_slow_ones(server):
+    """Planning thousands of terms takes seconds, and nothing can interrupt it."""
+    terms = "+".join(["l_linenumber"] * 3500)
+    slow = [Wire(server.uri) for _ in range(4)]
+    try:
+        for number, wire in enumerate(slow):
+            wire.send(simple(f"SELECT {number} + {terms} FROM lineitem LIMIT 1"))
+        wait_busy(server.pid)
+        with server.connect() as connection:
+            rows = connection.execute("SELECT count(*) FROM region WHERE r_regionkey <> 7")
+            assert rows.fetchall() == [(5,)]
+        ready, _, _ = select.select([wire.socket for wire in slow], [], [], 0)
+        assert not ready, "the statement waited for a slow one"
+    finally:
+        for wire in slow:
+            wire.vanish()

@@ -1,5 +1,5 @@
-"""TPC-H at SF 0.1: all 22 answers, through psycopg and through psql, equal DuckDB's over the
-same Parquet files."""
+"""TPC-H, at SF 0.1 unless MOBULA_TESTS_SCALE says otherwise: all 22 answers, through psycopg and
+through psql, equal DuckDB's over the same Parquet files."""
 
 import csv
 import io

@@ -12,6 +12,10 @@ use crate::limits::{EXECUTION_STACK_BYTES, PLANNING_STACK_BYTES};
 /// Network threads: enough for tens of thousands of small answers a second on one machine.
 const NETWORK_THREADS: usize = 2;
 
+/// Planning threads, at least; otherwise twice the cores. A statement of thousands of terms takes
+/// seconds to plan and cannot be interrupted; others are planned beside it.
+const PLANNING_THREADS_MIN: usize = 8;
+
 /// The server's threads.
 #[derive(Debug)]
 pub(super) struct Runtimes {
@@ -28,7 +32,7 @@ impl Runtimes {
             .enable_all()
             .build()?;
         let planning = Builder::new_multi_thread()
-            .worker_threads(threads.max(2))
+            .worker_threads(PLANNING_THREADS_MIN.max(2 * threads))
             .thread_name("mobula-plan")
             .thread_stack_size(PLANNING_STACK_BYTES)
             .enable_all()
