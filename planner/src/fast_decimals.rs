@@ -48,6 +48,19 @@ impl OptimizerRule for FastDecimals {
     }
 }
 
+/// Nested calls deeper than this stay operators: DataFusion types calls again at every level.
+const NESTED_MAX: usize = 8;
+
+fn is_deeper(expr: &Expr, levels: usize) -> bool {
+    let deeper = |inner: &Expr| levels == 0 || is_deeper(inner, levels - 1);
+    match expr {
+        Expr::BinaryExpr(binary) => deeper(&binary.left) || deeper(&binary.right),
+        Expr::ScalarFunction(call) => call.args.iter().any(deeper),
+        Expr::Cast(cast) => deeper(&cast.expr),
+        _ => false,
+    }
+}
+
 fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::BinaryExpr(binary) = expr else { return Ok(Transformed::no(expr)) };
     let Some(function) = function(&binary, schema) else {
@@ -65,6 +78,9 @@ fn function(binary: &BinaryExpr, schema: &DFSchema) -> Option<&'static Arc<Scala
         Operator::Multiply => &*MUL,
         _ => return None,
     };
+    if is_deeper(&binary.left, NESTED_MAX) || is_deeper(&binary.right, NESTED_MAX) {
+        return None;
+    }
     let (left, right) = (binary.left.get_type(schema).ok()?, binary.right.get_type(schema).ok()?);
     let exact = result_of(binary.op, &left, &right)?;
     let result = BinaryTypeCoercer::new(&left, &binary.op, &right).get_result_type().ok()?;

@@ -24,6 +24,7 @@ mod dynamic_filters;
 mod fast_decimals;
 mod floats;
 pub mod functions;
+mod grammar;
 mod integers;
 pub mod names;
 mod operators;

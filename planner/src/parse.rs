@@ -3,10 +3,10 @@
 //! tables.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::grammar::Grammar;
 use crate::{depth, dialect};
 
 /// Why a text is not a statement. Positions are characters from 1.
@@ -39,13 +39,13 @@ pub struct Parsed {
 /// # Errors
 /// [`ParseError`]; nothing of the text has run.
 pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let tokens = Tokenizer::new(&Grammar, sql)
         .tokenize_with_location()
         .map_err(|e| syntax_error(sql, &ParserError::TokenizerError(e.to_string())))?;
     depth::check(&tokens)?;
     let parameters = parameters(&tokens);
     let mut parser = DFParserBuilder::new(tokens)
-        .with_dialect(&PostgreSqlDialect {})
+        .with_dialect(&Grammar)
         .with_recursion_limit(depth::DEPTH_MAX * 4)
         .build()
         .map_err(|e| from_datafusion(sql, &e))?;

@@ -15,6 +15,30 @@ const COMPUTE: &str = "select count(*) from generate_series(1, 1000000) as a(x),
 /// Hours of rows.
 const ROWS: &str = "select x, 'a text of some forty characters in a row' as t \
                     from generate_series(1, 1000000) as a(x), generate_series(1, 10000) as b(y)";
+/// Calls in calls, as deep as is allowed, are planned in a moment.
+#[tokio::test]
+async fn nested_calls_are_planned_or_refused() {
+    let server = Mobula::start(&[]);
+    let mut wire = Wire::login(&server.uri).await;
+    wire.query("set statement_timeout = '60s'").await.expect("set");
+    let from = "from generate_series(1, 1) as t(x)";
+    let nests = [("abs(", ")", 60), ("coalesce(", ", 1)", 8), ("(2 ^ ", ")", 60), ("(", ")", 900)];
+    for (open, close, most) in nests {
+        for count in [most / 2, most, 2_000] {
+            let sql = format!("select {}x{} {from}", open.repeat(count), close.repeat(count));
+            if let Err(error) = wire.query(&sql).await {
+                assert_eq!((error.code(), count), ("54001", 2_000), "{error}");
+            }
+        }
+    }
+    for count in [12, 2_000] {
+        let sql = format!("select {}1{}", "(select ".repeat(count), ")".repeat(count));
+        if let Err(error) = wire.query(&sql).await {
+            assert_eq!((error.code(), count), ("54001", 2_000), "{error}");
+        }
+    }
+}
+
 /// What a cancel or a lost client may take; the machine is shared, so it is generous.
 const SOON: Duration = Duration::from_secs(4);
 const MIB: usize = 1 << 20;
