@@ -117,13 +117,6 @@ impl Engine {
         options.sql_parser.parse_float_as_decimal = true;
         options.execution.listing_table_ignore_subdirectory = false;
         options.explain.show_sizes = false;
-        if let Ok(x) = std::env::var("XHACK") {
-            for kv in x.split(',') {
-                if let Some((k, v)) = kv.split_once('=') {
-                    options.set(k, v).expect("hack");
-                }
-            }
-        }
         config
     }
 
