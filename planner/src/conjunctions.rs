@@ -6,9 +6,11 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use exec::conjunction::Conjunction;
+
+use crate::children::map_children;
 
 /// The rule.
 #[derive(Debug)]
@@ -33,15 +35,7 @@ impl PhysicalOptimizerRule for Conjunctions {
 }
 
 fn rewrite(node: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let old = node.children();
-    let new = old.iter().map(|child| rewrite(child)).collect::<Result<Vec<_>>>()?;
-    let node = if old.iter().zip(&new).all(|(old, new)| Arc::ptr_eq(old, new)) {
-        Arc::clone(node)
-    } else {
-        // Nothing above changes with it, and recomputing could make a node forget its filter.
-        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-        Arc::clone(node).replace_children(new, options)?
-    };
+    let node = map_children(node, rewrite)?;
     let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(node) };
     let Some(all) = Conjunction::of(filter.predicate(), &filter.input().schema()) else {
         return Ok(node);

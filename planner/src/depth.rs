@@ -16,7 +16,8 @@ pub const DEPTH_MAX: usize = 4_000;
 /// depth: half a second here, minutes at ten times this.
 pub const CALLS_MAX: usize = 64;
 
-/// Refuses a token list whose tree would be deeper than [`DEPTH_MAX`].
+/// Refuses a token list whose tree would be deeper than [`DEPTH_MAX`], or its calls than
+/// [`CALLS_MAX`].
 ///
 /// # Errors
 /// [`ParseError::TooDeep`].

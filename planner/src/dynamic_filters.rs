@@ -9,11 +9,13 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use exec::dynamic_filter::DynamicFilterExec;
+
+use crate::children::map_children;
 
 /// Makes a place for filters above every scan and the filter over it; runs before filters are
 /// pushed down.
@@ -92,14 +94,7 @@ fn trim(node: &Arc<dyn ExecutionPlan>, near: &[u64]) -> Result<Arc<dyn Execution
         own = produced.iter().filter_map(|filter| filter.expression_id()).collect();
         &own
     };
-    let old = node.children();
-    let new = old.iter().map(|child| trim(child, near)).collect::<Result<Vec<_>>>()?;
-    if old.iter().zip(&new).all(|(old, new)| Arc::ptr_eq(old, new)) {
-        return Ok(Arc::clone(node));
-    }
-    // Nothing above changes with it, and recomputing could make a node forget its filter.
-    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-    Arc::clone(node).replace_children(new, options)
+    map_children(node, |child| trim(child, near))
 }
 
 /// Whether rows come through a node about as cheaply as they come to it.

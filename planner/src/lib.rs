@@ -13,6 +13,7 @@
 pub mod arithmetic;
 pub mod casts;
 pub mod catalog_rewrite;
+mod children;
 mod conjunctions;
 mod cooperative;
 pub mod dates;
