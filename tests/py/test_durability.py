@@ -151,13 +151,15 @@ def is_staged(path):
 
 
 def all_files(server):
+    """{path: bytes}; os.walk, unlike rglob, passes over folders that go while it looks."""
     found = {}
-    for path in server.data_dir.rglob("*"):
-        try:
-            if path.is_file() and not path.name.endswith(OWN_FILES):
-                found[path.relative_to(server.data_dir)] = path.stat().st_size
-        except FileNotFoundError:  # it went while we looked
-            pass
+    for folder, _, names in os.walk(server.data_dir):
+        for path in (pathlib.Path(folder) / name for name in names):
+            try:
+                if path.is_file() and not path.name.endswith(OWN_FILES):
+                    found[path.relative_to(server.data_dir)] = path.stat().st_size
+            except FileNotFoundError:
+                pass
     return found
 
 
