@@ -27,6 +27,16 @@ pub struct Conjunction {
 }
 
 impl Conjunction {
+    /// Conditions of which the first `cheap` are.
+    pub(crate) fn new(conditions: Vec<Arc<dyn PhysicalExpr>>, cheap: usize) -> Self {
+        Self { conditions, cheap }
+    }
+
+    /// How many of its conditions, from the first, are cheap.
+    pub(crate) fn cheap(&self) -> usize {
+        self.cheap
+    }
+
     /// The conditions of `predicate`, when that is better than the predicate itself: at least two
     /// of them are cheap.
     pub fn of(predicate: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Option<Self> {

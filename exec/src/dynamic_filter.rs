@@ -47,7 +47,27 @@ pub struct DynamicFilterExec {
 impl DynamicFilterExec {
     /// A place for filters above `input`; it has none yet.
     pub fn new(input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { input, filters: vec![], metrics: ExecutionPlanMetricsSet::new() }
+        Self::with_filters(input, vec![])
+    }
+
+    /// Drops rows of `input` by these.
+    pub(crate) fn with_filters(
+        input: Arc<dyn ExecutionPlan>,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Self {
+        Self { input, filters, metrics: ExecutionPlanMetricsSet::new() }
+    }
+
+    /// With those filters only that `keep` wants; without any, its input alone.
+    pub fn retain(&self, keep: impl Fn(&Arc<dyn PhysicalExpr>) -> bool) -> Arc<dyn ExecutionPlan> {
+        let filters: Vec<_> = self.filters.iter().filter(|filter| keep(filter)).cloned().collect();
+        let input = Arc::clone(&self.input);
+        if filters.is_empty() { input } else { Arc::new(Self::with_filters(input, filters)) }
+    }
+
+    /// The filters it has.
+    pub(crate) fn filters(&self) -> &[Arc<dyn PhysicalExpr>] {
+        &self.filters
     }
 
     /// Whether it has a filter beside those of the given identities.
@@ -109,7 +129,7 @@ impl ExecutionPlan for DynamicFilterExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let filters = self.filters.clone();
-        Ok(Arc::new(Self { filters, ..Self::new(children.swap_remove(0)) }))
+        Ok(Arc::new(Self::with_filters(children.swap_remove(0), filters)))
     }
 
     fn execute(
@@ -161,7 +181,7 @@ impl ExecutionPlan for DynamicFilterExec {
         if filters.len() == self.filters.len() {
             return Ok(told);
         }
-        let kept = Self { filters, ..Self::new(Arc::clone(&self.input)) };
+        let kept = Self::with_filters(Arc::clone(&self.input), filters);
         Ok(told.with_updated_node(Arc::new(kept)))
     }
 }

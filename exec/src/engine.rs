@@ -15,6 +15,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use url::Url;
 
 use crate::roots::Roots;
@@ -111,6 +112,11 @@ impl Engine {
         options.optimizer.hash_join_single_partition_threshold = SHARED_BUILD_BYTES / self.threads;
         options.optimizer.hash_join_single_partition_threshold_rows =
             SHARED_BUILD_ROWS / self.threads;
+        // It drops rows by min and max of columns that other min and max, of expressions, need.
+        options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+        // They give a limit to groups that a window above still counts.
+        options.optimizer.enable_distinct_aggregation_soft_limit = false;
+        options.optimizer.enable_topk_aggregation = false;
         // As PostgreSQL: NULL sorts as the largest value.
         options.sql_parser.default_null_ordering = "nulls_max".to_owned();
         options.sql_parser.collect_spans = true;
@@ -123,7 +129,13 @@ impl Engine {
     /// A runtime for one statement: the shared memory, spill space and caches, and a store of its
     /// own, so that every file it meets stays the version it met.
     pub fn statement_runtime(&self) -> Arc<RuntimeEnv> {
-        let files = Arc::new(self.files.for_statement());
+        self.task_runtime(HashMap::new())
+    }
+
+    /// A runtime for one task: as a statement's, with the versions of files its planner met, by
+    /// their paths.
+    pub fn task_runtime(&self, pins: HashMap<Path, String>) -> Arc<RuntimeEnv> {
+        let files = Arc::new(self.files.with_pins(pins));
         let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
         let mut runtime = RuntimeEnv::clone(&self.runtime);
         runtime.object_store_registry = Arc::new(stores);

@@ -6,16 +6,37 @@
 //! - [`slices`]: an operator that lets a join be cancelled.
 //! - [`conjunction`]: an expression that compares before it copies.
 //! - [`dynamic_filter`]: an operator that drops rows a far join will not want.
+//! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
+//! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them.
+//! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
+//!   writes; [`codec`], [`settings`]: how it travels.
+//! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.
 //! - [`publish`]: files appear whole or not at all.
 
+pub mod cluster;
+pub mod codec;
 pub mod conjunction;
 pub mod dynamic_filter;
 pub mod engine;
+pub mod exchange;
+pub mod in_process;
+pub mod inputs;
+pub mod job;
+pub mod lossy;
+mod nodes;
+pub mod output;
 pub mod publish;
+pub mod repeat;
 pub mod roots;
+pub mod settings;
 pub mod slices;
+pub mod spool;
+pub mod stage;
+pub mod staged;
 pub mod store;
+pub mod task;
 mod walk;
+pub mod window;
 
 pub use engine::{Engine, EngineOptions};
 pub use roots::Roots;

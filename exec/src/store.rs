@@ -46,9 +46,10 @@ impl FileStore {
         Self { roots, pins: None }
     }
 
-    /// The same files for one statement.
-    pub fn for_statement(&self) -> Self {
-        Self { roots: Arc::clone(&self.roots), pins: Some(Arc::default()) }
+    /// The same files for one statement, or for one of its tasks: what was met before is pinned
+    /// already, by path and e-tag.
+    pub fn with_pins(&self, met: HashMap<Path, String>) -> Self {
+        Self { roots: Arc::clone(&self.roots), pins: Some(Arc::new(Mutex::new(met))) }
     }
 
     /// The folders this store may read.

@@ -2,8 +2,10 @@
 //! settles types. In: a plan as SQL was read. Out: the same plan with
 //! - integer literals of four bytes where they fit,
 //! - `+ - *` on integers that fail when out of range, `/` on decimals with enough digits,
-//! - `avg` of decimals and integers as `sum / count`, so that it has those digits too,
+//! - `avg` of decimals and integers as `sum / count`, so that it has those digits too
+//!   ([`crate::averages`]),
 //! - `sum` of eight-byte integers as a decimal,
+//! - NULLs apart from the lists of `IN` ([`crate::in_lists`]),
 //! - casts and dates by PostgreSQL's rules ([`crate::casts`], [`crate::dates`]).
 
 use std::sync::Arc;
@@ -11,21 +13,22 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
-use datafusion::functions_aggregate::{count::count_udaf, sum::sum_udaf};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
-    Projection, RecursiveQuery, ScalarUDF, Values,
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    RecursiveQuery, ScalarUDF, Values,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::averages;
 use crate::casts::{Casts, TextForms};
 use crate::dates;
 use crate::decimals::DIV;
 use crate::floats::FLOAT_QUOTIENT;
+use crate::in_lists;
 use crate::integers::{self, INTEGERS};
 use crate::rounding;
 
@@ -81,7 +84,8 @@ fn rewrite_expressions(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> 
         Ok(Transformed::yes(name.restore(rewritten)))
     })?;
     match node.data.recompute_schema()? {
-        LogicalPlan::Aggregate(aggregate) => split_averages(aggregate, &schema),
+        LogicalPlan::Aggregate(aggregate) => averages::of_groups(aggregate, &schema),
+        LogicalPlan::Window(window) => averages::of_windows(window, &schema),
         other => Ok(other),
     }
 }
@@ -155,6 +159,7 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
                 Err(binary) => casts.rewrite(Expr::BinaryExpr(binary), schema),
             },
         },
+        Expr::InList(list) => Ok(in_lists::nulls_apart(list)),
         Expr::Between(between) => {
             Ok(Transformed::yes(Expr::Between(dates::rewrite_between(between, schema))))
         }
@@ -193,7 +198,7 @@ pub(crate) fn minus(left: Expr, right: Expr) -> Expr {
     integers::combine(Operator::Minus, left, right)
 }
 
-fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
+pub(crate) fn call(udf: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Transformed<Expr> {
     let function = ScalarFunction::new_udf(Arc::clone(udf), vec![left, right]);
     Transformed::yes(Expr::ScalarFunction(function))
 }
@@ -246,13 +251,13 @@ fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
         || expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
 }
 
-fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
+pub(crate) fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
     let widened = widen_argument(&mut sum.params.args, schema);
     Transformed::new_transformed(Expr::AggregateFunction(sum), widened)
 }
 
 /// Eight-byte integers are summed as decimals.
-fn widen_argument(arguments: &mut [Expr], schema: &DFSchema) -> bool {
+pub(crate) fn widen_argument(arguments: &mut [Expr], schema: &DFSchema) -> bool {
     let [argument] = arguments else { return false };
     if !matches!(argument.get_type(schema), Ok(DataType::Int64)) {
         return false;
@@ -260,73 +265,4 @@ fn widen_argument(arguments: &mut [Expr], schema: &DFSchema) -> bool {
     let old = std::mem::take(argument);
     *argument = Expr::Cast(Cast::new(Box::new(old), DataType::Decimal128(19, 0)));
     true
-}
-
-/// Replaces `avg` of decimals and integers in an aggregate by `sum` and `count` and a projection
-/// that divides them.
-fn split_averages(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan> {
-    if !aggregate.aggr_expr.iter().any(|e| exact_average(e, schema).is_some()) {
-        return Ok(LogicalPlan::Aggregate(aggregate));
-    }
-    let mut parts: Vec<Expr> = Vec::new();
-    let mut outputs: Vec<Expr> = Vec::new();
-    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
-    for index in 0..groups {
-        outputs.push(Expr::Column(aggregate.schema.columns()[index].clone()));
-    }
-    for expr in &aggregate.aggr_expr {
-        let name = expr.schema_name().to_string();
-        let Some(average) = exact_average(expr, schema) else {
-            let output = part(&mut parts, expr.clone());
-            outputs.push(output);
-            continue;
-        };
-        let with = |udaf| {
-            let mut function = average.clone();
-            function.func = udaf;
-            Expr::AggregateFunction(function)
-        };
-        let total = part(&mut parts, widen(with(sum_udaf()), schema));
-        let rows = part(&mut parts, with(count_udaf()));
-        let quotient = call_average(total, rows);
-        outputs.push(quotient.alias(name));
-    }
-    let split = Aggregate::try_new(aggregate.input, aggregate.group_expr, parts)?;
-    let input = Arc::new(LogicalPlan::Aggregate(split));
-    Ok(LogicalPlan::Projection(Projection::try_new(outputs, input)?))
-}
-
-fn widen(sum: Expr, schema: &DFSchema) -> Expr {
-    match sum {
-        Expr::AggregateFunction(sum) => widen_sum(sum, schema).data,
-        other => other,
-    }
-}
-
-/// `sum / count`, NULL where nothing was counted.
-fn call_average(total: Expr, rows: Expr) -> Expr {
-    let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
-    let counted = ScalarFunction::new_udf(datafusion::functions::core::nullif(), vec![rows, zero]);
-    call(&DIV, total, Expr::ScalarFunction(counted)).data
-}
-
-/// Adds an aggregate unless it is there, and refers to it.
-fn part(parts: &mut Vec<Expr>, expr: Expr) -> Expr {
-    let name = expr.schema_name().to_string();
-    if !parts.iter().any(|have| have.schema_name().to_string() == name) {
-        parts.push(expr);
-    }
-    Expr::Column(Column::new_unqualified(name))
-}
-
-fn exact_average<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a AggregateFunction> {
-    let function = match expr {
-        Expr::AggregateFunction(function) => function,
-        Expr::Alias(alias) => return exact_average(&alias.expr, schema),
-        _ => return None,
-    };
-    let [argument] = function.params.args.as_slice() else { return None };
-    let exact = |t: DataType| t.is_signed_integer() || matches!(t, DataType::Decimal128(..));
-    let is_exact = argument.get_type(schema).is_ok_and(exact);
-    (function.func.name() == "avg" && is_exact).then_some(function)
 }

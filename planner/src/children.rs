@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 /// The node with each child changed by `change`; itself when none is.
@@ -19,4 +19,21 @@ pub(crate) fn map_children(
     }
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
     Arc::clone(node).replace_children(new, options)
+}
+
+/// A plan with each node changed, from the leaves up; a node that `change` has nothing for stays.
+pub(crate) fn change_up<E: From<DataFusionError>>(
+    node: &Arc<dyn ExecutionPlan>,
+    change: &mut dyn FnMut(
+        &Arc<dyn ExecutionPlan>,
+    ) -> std::result::Result<Option<Arc<dyn ExecutionPlan>>, E>,
+) -> std::result::Result<Arc<dyn ExecutionPlan>, E> {
+    let old = node.children();
+    let mut new = Vec::with_capacity(old.len());
+    for child in &old {
+        new.push(change_up(child, change)?);
+    }
+    let mut new = new.into_iter();
+    let node = map_children(node, |old| Ok(new.next().unwrap_or_else(|| Arc::clone(old))))?;
+    Ok(change(&node)?.unwrap_or(node))
 }

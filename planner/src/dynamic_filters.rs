@@ -15,6 +15,7 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use exec::dynamic_filter::DynamicFilterExec;
 
+use crate::barriers::BarrierExec;
 use crate::children::map_children;
 
 /// Makes a place for filters above every scan and the filter over it; runs before filters are
@@ -56,9 +57,9 @@ fn is_scan(node: &dyn ExecutionPlan) -> bool {
     }
 }
 
-/// Removes the places that got no filter, and those that got one from the node right above only:
-/// its own look at a row costs what the filter's does. Beside the filters of others it is kept, for
-/// it may be the strictest.
+/// Removes barriers, the places that got no filter, and those that got one from the node right
+/// above only: its own look at a row costs what the filter's does. Beside the filters of others it
+/// is kept, for it may be the strictest.
 #[derive(Debug)]
 pub(crate) struct TrimDynamicFilters;
 
@@ -82,6 +83,9 @@ impl PhysicalOptimizerRule for TrimDynamicFilters {
 
 /// `near` are the filters of the closest node above that can drop rows by one.
 fn trim(node: &Arc<dyn ExecutionPlan>, near: &[u64]) -> Result<Arc<dyn ExecutionPlan>> {
+    if let Some(barrier) = node.downcast_ref::<BarrierExec>() {
+        return trim(barrier.input(), near);
+    }
     if let Some(place) = node.downcast_ref::<DynamicFilterExec>() {
         let kept = if place.has_other_than(near) { node } else { place.input() };
         return Ok(Arc::clone(kept));

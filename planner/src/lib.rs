@@ -8,9 +8,12 @@
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. [`query`]: logical plan, optimized plan, physical plan.
 //!
-//! [`session`] builds the state all of this works on; [`tables`] makes a table of files.
+//! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
+//! works on; [`tables`] makes a table of files.
 
 pub mod arithmetic;
+mod averages;
+mod barriers;
 pub mod casts;
 pub mod catalog_rewrite;
 mod children;
@@ -26,6 +29,7 @@ mod fast_decimals;
 mod floats;
 pub mod functions;
 mod grammar;
+mod in_lists;
 mod integers;
 pub mod names;
 mod operators;
@@ -34,5 +38,6 @@ pub mod query;
 pub mod resolve;
 mod rounding;
 pub mod session;
+pub mod stages;
 pub mod tables;
 pub mod types;

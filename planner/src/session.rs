@@ -11,8 +11,10 @@ use datafusion::optimizer::Analyzer;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
+use exec::codec::Functions;
 
 use crate::arithmetic::{self, PgArithmetic};
+use crate::barriers::NameBarriers;
 use crate::casts::TextForms;
 use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
@@ -58,6 +60,16 @@ pub fn base_state(
     Ok(state)
 }
 
+/// The functions of a state, as plans for workers name them.
+pub fn functions_of(state: &SessionState) -> Functions {
+    Functions {
+        scalar: state.scalar_functions().clone(),
+        aggregate: state.aggregate_functions().clone(),
+        window: state.window_functions().clone(),
+        higher_order: state.higher_order_functions().clone(),
+    }
+}
+
 /// DataFusion's rules with ours among them.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
@@ -65,6 +77,7 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let before = before.unwrap_or(rules.len());
     rules.insert(before, Arc::new(CooperativeJoins));
     rules.insert(before + 1, Arc::new(PlaceDynamicFilters));
+    rules.insert(before + 2, Arc::new(NameBarriers));
     rules.push(Arc::new(TrimDynamicFilters));
     rules.push(Arc::new(Conjunctions));
     rules

@@ -23,6 +23,7 @@ use crate::session::Session;
 use crate::session::variables::VARIABLES;
 use crate::shared::Shared;
 use crate::statement::query::Context;
+use crate::statement::runner::Runner;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
 use crate::wire::frontend::{self, Message};
@@ -238,6 +239,7 @@ impl<S: Stream> Connection<S> {
             },
             zone: variables.show("timezone").unwrap_or_default(),
             now: self.session.now(),
+            runner: Runner::of(variables, self.shared.settings.threads),
         }
     }
 

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use exec::codec::Codec;
+use exec::in_process::InProcess;
+use exec::task::Worker;
 use exec::{Engine, EngineOptions, Roots};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,11 +65,14 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         (Some(cert), Some(key)) => Some(Tls::open(cert, key)?),
         _ => None,
     };
-    let engine = make_engine(&settings, &data_dir)?;
+    let engine = Arc::new(make_engine(&settings, &data_dir)?);
     let (config, runtime) = (engine.session_config(), Arc::clone(engine.runtime()));
     let base =
         planner::session::base_state(config, runtime, Arc::new(crate::text_output::WireText))
             .map_err(|error| engine::from_engine(&error, ""))?;
+    let codec = Codec::new(Arc::new(planner::session::functions_of(&base)));
+    let worker = Worker::new(Arc::clone(&engine), codec.clone());
+    let cluster = Arc::new(InProcess::new(worker, settings.threads));
     let address = (settings.listen.host.as_str(), settings.listen.port);
     let listener = TcpListener::bind(address)
         .await
@@ -79,6 +85,8 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         settings,
         data_dir,
         engine,
+        codec,
+        cluster,
         base,
         meta,
         tables: Default::default(),

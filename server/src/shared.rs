@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicUsize;
 
 use datafusion::execution::SessionState;
 use exec::Engine;
+use exec::cluster::Cluster;
+use exec::codec::Codec;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +28,11 @@ pub struct Shared {
     /// The data directory without links.
     pub data_dir: PathBuf,
     /// The embedded engine.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
+    /// Writes plans for workers.
+    pub codec: Codec,
+    /// What runs the tasks of staged queries.
+    pub cluster: Arc<dyn Cluster>,
     /// The state each session's planning starts from.
     pub base: SessionState,
     /// Schemas, tables, views, roles.

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod kind;
 pub mod query;
 pub mod rows;
+pub mod runner;
 pub mod session_commands;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 """Benchmarks, each against what it is measured by, in one run and by turns.
 
     python tests/bench/run.py tpch --scale 1          against DuckDB over the same files
+    python tests/bench/run.py staged --tasks 2        stages of tasks, against one process
     python tests/bench/run.py transfer                10 M rows, against PostgreSQL
     python tests/bench/run.py select1                 round trips, against PostgreSQL
     python tests/bench/run.py slow-reader             memory while a client reads slowly
@@ -24,10 +25,12 @@ import connections  # noqa: E402
 import queries  # noqa: E402
 import round_trips  # noqa: E402
 import slow_reader  # noqa: E402
+import staged_queries  # noqa: E402
 import transfer  # noqa: E402
 
 COMMANDS = {
     "tpch": queries.run,
+    "staged": staged_queries.run,
     "transfer": transfer.run,
     "select1": round_trips.run,
     "slow-reader": slow_reader.run,
@@ -49,6 +52,10 @@ def arguments():
     command.add_argument("--scale", type=float, default=1)
     command.add_argument("--rounds", type=int, default=5)
     command.add_argument("--queries", type=int, nargs="*", default=list(range(1, 23)))
+    command = commands.add_parser("staged")
+    command.add_argument("--scale", type=float, default=1)
+    command.add_argument("--tasks", type=int, default=2)
+    command.add_argument("--rounds", type=int, default=3)
     command = commands.add_parser("transfer")
     command.add_argument("--rows", type=int, default=10_000_000)
     command.add_argument("--rounds", type=int, default=3)

@@ -66,6 +66,13 @@ async fn extended_protocol() {
     run_all(&files(), &server.uri, Protocol::Extended, "mobula").await;
 }
 
+/// The same answers from stages of tasks.
+#[tokio::test]
+async fn staged() {
+    let server = Mobula::start(&["--runner", "staged"]);
+    run_all(&files(), &server.uri, Protocol::Simple, "mobula").await;
+}
+
 #[tokio::test]
 async fn postgres_agrees() {
     let Some(server) = Postgres::shared() else {

@@ -89,7 +89,8 @@ settings! {
     /// whoever may run SQL would otherwise read whatever this process can.
     allow_path: Vec<PathBuf>, "paths", Fixed("");
 
-    /// What runs the queries: local (this process), staged, ray. Local needs nothing else.
+    /// What runs the queries of a session that does not say otherwise (mobula.runner): local (one
+    /// plan in this process), staged (stages of tasks in this process), ray. Local is fastest here.
     runner: Runner, "local | staged | ray", Fixed("local");
 
     /// Make the TPC-H tables at the first start.

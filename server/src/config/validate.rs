@@ -88,11 +88,10 @@ fn network(settings: &Settings) -> Check {
 
 fn engine(settings: &Settings) -> Check {
     let runner = settings.runner;
-    if runner != Runner::Local {
-        let runner = runner.toml();
-        return refuse(format!(
-            "runner = {runner} is not available in this version yet: use runner = \"local\""
-        ));
+    if runner == Runner::Ray {
+        return refuse(
+            "runner = \"ray\" is not available in this version yet: use \"local\" or \"staged\"",
+        );
     }
     within("demo_scale", settings.demo_scale, 0.001..=1_000.0, plain)?;
     within("threads", settings.threads, 1..=1_024, plain)?;

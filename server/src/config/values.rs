@@ -272,6 +272,17 @@ pub enum Runner {
     Ray,
 }
 
+impl Runner {
+    /// The word that is written for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Staged => "staged",
+            Self::Ray => "ray",
+        }
+    }
+}
+
 impl Setting for Runner {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
@@ -282,10 +293,6 @@ impl Setting for Runner {
         }
     }
     fn toml(&self) -> String {
-        quoted(match self {
-            Self::Local => "local",
-            Self::Staged => "staged",
-            Self::Ray => "ray",
-        })
+        quoted(self.word())
     }
 }

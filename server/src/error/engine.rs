@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
+use exec::cluster::Failure;
+use exec::job::state::Reason;
 use object_store::Error as StoreError;
 use planner::parse::{self, ParseError};
 use planner::resolve::NameError;
@@ -98,6 +100,13 @@ fn chain(error: &DataFusionError) -> Option<PgError> {
     }
 }
 
+/// What the cluster could not make good.
+fn from_failure(failure: &Failure) -> PgError {
+    let repeat = matches!(failure, Failure::GivenUp(Reason::Unrepeatable));
+    let state = if repeat { SqlState::SerializationFailure } else { SqlState::ConnectionFailure };
+    PgError::new(state, failure.to_string()).hint("Run the statement again.")
+}
+
 /// Finds an error of ours, or of the store, below any number of foreign wrappers.
 fn from_source(error: &(dyn Error + 'static)) -> Option<PgError> {
     if let Some(known) = error.downcast_ref::<PgError>() {
@@ -114,6 +123,9 @@ fn from_source(error: &(dyn Error + 'static)) -> Option<PgError> {
     }
     if let Some(store) = error.downcast_ref::<StoreError>() {
         return from_store(store);
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return Some(from_failure(failure));
     }
     if let Some(refusal) = error.downcast_ref::<exec::roots::Refusal>() {
         return Some(refused(refusal));

@@ -193,6 +193,7 @@ fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variabl
     let mut variables = Variables::default();
     let millis = |duration: std::time::Duration| duration.as_millis().to_string();
     let settings = &shared.settings;
+    variables.set_base("mobula.runner", settings.runner.word())?;
     variables.set_base("statement_timeout", &millis(settings.statement_timeout))?;
     variables.set_base("idle_session_timeout", &millis(settings.idle_session_timeout))?;
     variables.set_base(

@@ -125,7 +125,8 @@ impl Variables {
         self.changed();
     }
 
-    fn value(&self, name: &'static str) -> String {
+    /// The value of a setting that exists.
+    pub fn value(&self, name: &'static str) -> String {
         self.show(name).unwrap_or_default()
     }
 

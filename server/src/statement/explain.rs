@@ -8,11 +8,12 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use datafusion::sql::parser::{ExplainStatement, Statement as Sql};
+use exec::staged::StagedExec;
 use futures::StreamExt;
 use planner::parse::Parsed;
 
 use super::query::{self, Context};
-use super::{Outcome, Source, kind};
+use super::{Outcome, kind};
 use crate::cancel::Cancel;
 use crate::error::{PgError, PgResult, engine};
 
@@ -37,18 +38,28 @@ pub async fn run(
         return Err(PgError::unsupported("EXPLAIN in another format than TEXT"));
     }
     // A constant is planned like any other statement here: the plan is the question.
-    let mut planned = query::plan(context, sql, &inner, &[]).await?;
-    planned.constant = None;
-    let outcome = query::ready(context, sql, &planned, vec![]).await?;
-    let Outcome::Rows { source: Source::Plan(plan, task), .. } = outcome else {
+    let planned = query::plan(context, sql, &inner, &[]).await?;
+    let Some(query) = &planned.query else {
         return Err(PgError::unsupported("EXPLAIN of this statement"));
     };
-    let printed = if options.analyze {
-        analyze(context, Arc::clone(&plan), task, cancel).await?;
-        DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(options.verbose).to_string()
-    } else {
-        displayable(plan.as_ref()).indent(options.verbose).to_string()
+    let placed = query::place(context, sql, query, vec![]).await?;
+    let plan = placed.plan;
+    if options.analyze {
+        analyze(context, Arc::clone(&plan), placed.task, cancel).await?;
+    }
+    let mut printed = match plan.downcast_ref::<StagedExec>() {
+        Some(staged) => {
+            let figures = options.analyze.then(|| staged.log().figures());
+            planner::stages::explain(staged.graph(), figures.as_deref(), options.verbose)
+        }
+        None if options.analyze => DisplayableExecutionPlan::with_metrics(plan.as_ref())
+            .indent(options.verbose)
+            .to_string(),
+        None => displayable(plan.as_ref()).indent(options.verbose).to_string(),
     };
+    if let Some(local) = placed.local {
+        printed.push_str(&format!("Not staged: {local}\n"));
+    }
     let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
     Outcome::table("EXPLAIN", &[("QUERY PLAN", lines)])
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
-use datafusion::execution::{SessionState, session_state::SessionStateBuilder};
+use datafusion::execution::{SessionState, TaskContext, session_state::SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use planner::parse::Parsed;
 use planner::query::{self, Query};
+use planner::stages::Local;
 
+use super::runner::Runner;
 use super::{Outcome, Shape, Source};
 use crate::catalog::{Scope, StatementCatalog};
 use crate::constants::{self, Constant};
@@ -32,6 +34,8 @@ pub struct Context {
     pub zone: String,
     /// What `now()` is.
     pub now: std::time::SystemTime,
+    /// What runs its queries.
+    pub runner: Runner,
 }
 
 impl Context {
@@ -44,6 +48,7 @@ impl Context {
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = Some(self.now.into());
         state.config_mut().options_mut().execution.time_zone = Some(self.zone.clone());
+        self.runner.configure(state.config_mut());
         state
     }
 }
@@ -134,15 +139,41 @@ pub async fn ready(
         return Ok(constant_rows(constant));
     }
     let Some(query) = &planned.query else { return Err(PgError::unsupported("this statement")) };
+    let placed = place(context, sql, query, values).await?;
+    // The columns were described before; the plan's own names and metadata may say less.
+    let shape = planned.shape.clone();
+    Ok(Outcome::Rows { shape, source: Source::Plan(placed.plan, placed.task), verb: "SELECT" })
+}
+
+/// A plan where it is to run.
+#[derive(Debug)]
+pub struct Placed {
+    /// What runs.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// What it runs with.
+    pub task: Arc<TaskContext>,
+    /// Why it is not staged, when it should be.
+    pub local: Option<Local>,
+}
+
+/// Makes the plan of a query with its values.
+///
+/// # Errors
+/// As [`ready`].
+pub async fn place(
+    context: &Context,
+    sql: &str,
+    query: &Query,
+    values: Vec<ScalarValue>,
+) -> PgResult<Placed> {
     let state = context.state();
     let engine_error = |error| engine::from_engine(&error, sql);
     let bound = query::bind(query, values).map_err(engine_error)?;
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
     let plan = physical(&state, &optimized).await.map_err(engine_error)?;
-    // The columns were described before; the plan's own names and metadata may say less.
-    let shape = planned.shape.clone();
+    let (plan, local) = context.runner.place(&context.shared, plan, state.config());
     let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
-    Ok(Outcome::Rows { shape, source: Source::Plan(plan, task), verb: "SELECT" })
+    Ok(Placed { plan, task, local })
 }
 
 /// Files may be replaced between their listing and the reading of their footers. Nothing has been

@@ -1,0 +1,73 @@
+//! A cluster that loses outputs, for tests of what then happens. In: a cluster. Out: one where each
+//! task's first output is lost: of every second task before it is read, of the others after it was
+//! read once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use datafusion::common::Result;
+
+use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
+use crate::output::Buffer;
+use crate::stage::TaskId;
+use crate::task::TaskPlan;
+
+/// Loses outputs.
+#[derive(Debug)]
+pub struct Lossy {
+    cluster: Arc<dyn Cluster>,
+    /// Attempts at each stage's tasks so far.
+    seen: std::sync::Mutex<std::collections::HashSet<(usize, usize)>>,
+}
+
+impl Lossy {
+    /// Over this cluster, for one query.
+    pub fn new(cluster: Arc<dyn Cluster>) -> Self {
+        Self { cluster, seen: Default::default() }
+    }
+}
+
+#[async_trait]
+impl Cluster for Lossy {
+    fn slots(&self) -> usize {
+        self.cluster.slots()
+    }
+
+    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
+        let mut done = self.cluster.run(id, task, inputs).await?;
+        let first = {
+            let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            seen.insert((id.stage, id.task))
+        };
+        if first {
+            let reads = Arc::new(AtomicUsize::new(id.task % 2));
+            let lose = |output| {
+                let reads = Arc::clone(&reads);
+                Arc::new(Lost { output, reads, stage: id.stage, task: id.task }) as _
+            };
+            done.outputs = done.outputs.into_iter().map(lose).collect();
+        }
+        Ok(done)
+    }
+}
+
+/// An output that can be read so many times.
+#[derive(Debug)]
+struct Lost {
+    output: Arc<dyn TaskOutput>,
+    reads: Arc<AtomicUsize>,
+    stage: usize,
+    task: usize,
+}
+
+#[async_trait]
+impl TaskOutput for Lost {
+    async fn fetch(&self) -> Result<Arc<Buffer>> {
+        let less = |reads: usize| reads.checked_sub(1);
+        match self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => self.output.fetch().await,
+            Err(_) => Err(Failure::Lost { stage: self.stage, task: self.task }.into()),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! From a physical plan to stages. In: a plan for one process. Out: the same query as stages of
+//! tasks, each encoded, or why it cannot be; then it runs in one process, which is never an error.
+//!
+//! The steps, in order:
+//! 1. [`build_rows`]: joins that emit rows of their build side do not have it in every task.
+//! 2. [`cut`]: the plan comes apart at its exchanges.
+//! 3. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves.
+
+mod build_rows;
+mod cut;
+mod determinism;
+mod explain;
+mod filters;
+mod scalars;
+mod scans;
+mod split;
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use exec::codec::Codec;
+use exec::stage::StageGraph;
+
+pub use explain::explain;
+
+/// How wide stages are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Width {
+    /// Tasks of a stage, at most.
+    pub tasks: usize,
+    /// Partitions of a task: threads that work in it.
+    pub partitions: usize,
+}
+
+impl Width {
+    /// Partitions to plan for.
+    pub fn total(self) -> usize {
+        self.tasks * self.partitions
+    }
+
+    /// Tasks for so many partitions.
+    fn tasks_for(self, partitions: usize) -> usize {
+        partitions.div_ceil(self.partitions).clamp(1, self.tasks)
+    }
+}
+
+/// Why a query runs in one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local(pub String);
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<DataFusionError> for Local {
+    fn from(error: DataFusionError) -> Self {
+        Self(error.strip_backtrace())
+    }
+}
+
+/// Cuts a plan that was made for [`Width::total`] partitions.
+///
+/// # Errors
+/// Why it has to run in one process.
+pub fn stage(
+    plan: &Arc<dyn ExecutionPlan>,
+    width: Width,
+    codec: &Codec,
+    config: &SessionConfig,
+) -> Result<StageGraph, Local> {
+    if !scans::any(plan) {
+        return Err(Local("it reads no files".to_owned()));
+    }
+    let plan = build_rows::once(Arc::clone(plan), width)?;
+    cut::cut(&plan, width, codec, config)
+}

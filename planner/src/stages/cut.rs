@@ -1,0 +1,326 @@
+//! Where a plan comes apart: under a repartition by hash (an exchange by hash), under a node that
+//! puts partitions together (a gather, which keeps an order that is claimed), at the build side of
+//! a join that every task has whole (a broadcast), and at a scalar subquery. In: a plan. Out: its
+//! stages, encoded, and the head.
+
+use std::sync::Arc;
+
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::physical_planning_context::ScalarSubqueryResults;
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::scalar_subquery::{ScalarSubqueryExec, ScalarSubqueryLink};
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::prelude::SessionConfig;
+use exec::codec::Codec;
+use exec::exchange::{Exchange, ExchangeExec};
+use exec::settings::Settings;
+use exec::stage::{Determinism, Input, Output, Read, Stage, StageGraph};
+
+use super::split::{Share, partitions, replicated};
+use super::{Local, Width, determinism, filters, scalars, scans};
+use crate::children::map_children;
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// Cuts a plan.
+pub(super) fn cut(
+    plan: &Plan,
+    width: Width,
+    codec: &Codec,
+    config: &SessionConfig,
+) -> Result<StageGraph, Local> {
+    let mut settings = Settings::of(config);
+    scans::pin(plan, &mut settings);
+    let mut cutter = Cutter { width, codec, stages: vec![], scope: None };
+    let tasks = cutter.tasks(plan);
+    let mut inputs = vec![];
+    let last = cutter.below(plan, &mut inputs, tasks)?;
+    if !is_light(&last) || codec.encode(&last)?.needs_scalars {
+        let stage = cutter.finish(last, inputs, tasks, &Sent::Whole)?;
+        inputs = vec![Input { stage, read: Read::All }];
+        let known = EquivalenceProperties::new(plan.schema());
+        let head = Arc::new(ExchangeExec::new(0, Exchange::Gather, known));
+        return Ok(cutter.graph(head, inputs, &settings));
+    }
+    Ok(cutter.graph(last, inputs, &settings))
+}
+
+/// How a stage's rows leave it.
+enum Sent {
+    /// By hash of a repartition that stays at the root of the plan.
+    Hash { by: Partitioning, readers: usize },
+    /// As they come.
+    Whole,
+    /// So many of each partition at most.
+    Limited(usize),
+    /// Each task's in an order.
+    Ordered { ordering: LexOrdering, fetch: Option<usize> },
+}
+
+struct Cutter<'a> {
+    width: Width,
+    codec: &'a Codec,
+    stages: Vec<Stage>,
+    /// The scalar subqueries whose values the stage being cut may need.
+    scope: Option<Scope>,
+}
+
+/// Scalar subqueries: a stage with the value of each.
+#[derive(Clone)]
+struct Scope {
+    subqueries: Vec<(usize, ScalarSubqueryLink)>,
+    results: ScalarSubqueryResults,
+}
+
+impl Cutter<'_> {
+    fn graph(self, head: Plan, head_inputs: Vec<Input>, settings: &Settings) -> StageGraph {
+        StageGraph { stages: self.stages, head, head_inputs, settings: settings.encode() }
+    }
+
+    /// Tasks of the stage that a node is in.
+    fn tasks(&self, node: &Plan) -> usize {
+        self.width.tasks_for(spread(node))
+    }
+
+    /// Makes a stage of a plan.
+    fn stage(&mut self, plan: &Plan, sent: &Sent) -> Result<usize, Local> {
+        let scope = self.scope.clone();
+        let tasks = self.tasks(plan);
+        let mut inputs = vec![];
+        let cut = self.below(plan, &mut inputs, tasks)?;
+        let stage = self.finish(cut, inputs, tasks, sent)?;
+        self.scope = scope;
+        Ok(stage)
+    }
+
+    /// The plan of a stage, cut where other stages begin.
+    fn below(&mut self, node: &Plan, inputs: &mut Vec<Input>, tasks: usize) -> Result<Plan, Local> {
+        if let Some(repartition) = node.downcast_ref::<RepartitionExec>()
+            && let by @ Partitioning::Hash(keys, count) = repartition.partitioning()
+        {
+            if repartition.preserve_order() {
+                return Err(Local("an exchange by hash has to keep an order".to_owned()));
+            }
+            if keys.iter().any(scalars::within) {
+                return Err(Local("a scalar subquery is the key of an exchange".to_owned()));
+            }
+            let sent = Sent::Hash { by: by.clone(), readers: tasks };
+            let stage = self.stage(repartition.input(), &sent)?;
+            let exchange = Exchange::Hash { keys: keys.clone(), partitions: *count };
+            return Ok(reading(inputs, stage, Read::Own, exchange, node));
+        }
+        if let Some(gather) = node.downcast_ref::<CoalescePartitionsExec>()
+            && partitions(gather.input()) > 1
+        {
+            let sent = gather.fetch().map_or(Sent::Whole, Sent::Limited);
+            let stage = self.stage(gather.input(), &sent)?;
+            let read = reading(inputs, stage, Read::All, Exchange::Gather, node);
+            return Ok(match gather.fetch() {
+                // Whoever reads, reads the same rows in the same order.
+                Some(fetch) => Arc::new(GlobalLimitExec::new(read, 0, Some(fetch))),
+                None => read,
+            });
+        }
+        if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>()
+            && partitions(merge.input()) > 1
+        {
+            let (ordering, fetch) = (merge.expr().clone(), merge.fetch());
+            let sent = Sent::Ordered { ordering: ordering.clone(), fetch };
+            let stage = self.stage(merge.input(), &sent)?;
+            let tasks = self.stages[stage].tasks.len();
+            let exchange = Exchange::Merge { tasks, ordering: ordering.clone() };
+            let read = reading(inputs, stage, Read::All, exchange, merge.input());
+            return Ok(Arc::new(SortPreservingMergeExec::new(ordering, read).with_fetch(fetch)));
+        }
+        if let Some(subqueries) = node.downcast_ref::<ScalarSubqueryExec>() {
+            self.scope = Some(self.scope_of(subqueries)?);
+            return self.below(subqueries.input(), inputs, tasks);
+        }
+        let build = if tasks > 1 { replicated(node)?.map(|(build, _)| build) } else { None };
+        let mut failed = None;
+        let cut = map_children(node, |child| {
+            let is_build = build.is_some_and(|build| Arc::ptr_eq(build, child));
+            let cut = match is_build {
+                true => self.broadcast(child, inputs, tasks),
+                false => self.below(child, inputs, tasks),
+            };
+            Ok(cut.unwrap_or_else(|local| {
+                failed = Some(local);
+                Arc::clone(child)
+            }))
+        });
+        match failed {
+            Some(local) => Err(local),
+            None => Ok(cut?),
+        }
+    }
+
+    /// A build side that every task reads whole. What gathers anyway is cut there.
+    fn broadcast(
+        &mut self,
+        node: &Plan,
+        inputs: &mut Vec<Input>,
+        tasks: usize,
+    ) -> Result<Plan, Local> {
+        let gathers = node.downcast_ref::<CoalescePartitionsExec>();
+        if gathers.is_some_and(|gather| partitions(gather.input()) > 1) {
+            return self.below(node, inputs, tasks);
+        }
+        let stage = self.stage(node, &Sent::Whole)?;
+        Ok(reading(inputs, stage, Read::All, Exchange::Gather, node))
+    }
+
+    fn scope_of(&mut self, node: &ScalarSubqueryExec) -> Result<Scope, Local> {
+        if self.scope.is_some() {
+            return Err(Local("scalar subqueries are nested in one stage".to_owned()));
+        }
+        let mut subqueries = vec![];
+        for link in node.subqueries() {
+            let stage = self.stage(&link.plan, &Sent::Whole)?;
+            subqueries.push((stage, link.clone()));
+        }
+        Ok(Scope { subqueries, results: node.results().clone() })
+    }
+
+    /// Makes the tasks of a stage whose plan is cut.
+    fn finish(
+        &mut self,
+        plan: Plan,
+        mut inputs: Vec<Input>,
+        tasks: usize,
+        sent: &Sent,
+    ) -> Result<usize, Local> {
+        let plan = filters::live(&plan)?;
+        let mut parts = vec![];
+        for task in 0..tasks {
+            let share = Share { task, tasks, width: self.width };
+            if let Some(part) = share.of(&plan)? {
+                parts.push(sent.wrap(part)?);
+            }
+        }
+        let by_place = inputs.iter().any(|input| input.read == Read::Own);
+        if by_place && parts.len() != tasks {
+            return Err(Local("a stage has other tasks than its inputs were made for".to_owned()));
+        }
+        if parts.is_empty() {
+            // A table without files still has an answer.
+            parts.push(sent.wrap(Arc::new(EmptyExec::new(plan.schema())))?);
+        }
+        let mut encoded = vec![];
+        let mut scalars = None;
+        for mut part in parts {
+            if let Some((scope, first)) = &scalars {
+                part = sent.with_scalars(part, scope, *first)?;
+            }
+            let mut bytes = self.codec.encode(&part)?;
+            if bytes.needs_scalars && scalars.is_none() {
+                let scope = self.scope.clone();
+                let scope = scope.ok_or_else(|| Local("a value of another stage".to_owned()))?;
+                part = sent.with_scalars(part, &scope, inputs.len())?;
+                let stages = scope.subqueries.iter().map(|(stage, _)| *stage);
+                scalars = Some((scope.clone(), inputs.len()));
+                inputs.extend(stages.map(|stage| Input { stage, read: Read::All }));
+                bytes = self.codec.encode(&part)?;
+            }
+            encoded.push(bytes.bytes);
+        }
+        // What cannot be read there is found here.
+        if let Some(first) = encoded.first() {
+            self.codec.decode(first, &TaskContext::default())?;
+        }
+        let output = sent.output();
+        let limited = matches!(sent, Sent::Limited(_) | Sent::Ordered { fetch: Some(_), .. });
+        let determinism = if limited { Determinism::Indeterminate } else { determinism::of(&plan) };
+        self.stages.push(Stage { plan, tasks: encoded, inputs, output, determinism });
+        Ok(self.stages.len() - 1)
+    }
+}
+
+impl Sent {
+    fn output(&self) -> Output {
+        match self {
+            Self::Hash { readers, .. } => Output::Hash { readers: *readers },
+            _ => Output::Whole,
+        }
+    }
+
+    /// A task's plan with what its rows need before they leave.
+    fn wrap(&self, plan: Plan) -> Result<Plan, Local> {
+        Ok(match self {
+            Self::Hash { by, .. } => Arc::new(RepartitionExec::try_new(plan, by.clone())?),
+            Self::Whole => plan,
+            Self::Limited(fetch) => Arc::new(LocalLimitExec::new(plan, *fetch)),
+            Self::Ordered { ordering, fetch } => {
+                let merge = SortPreservingMergeExec::new(ordering.clone(), plan);
+                Arc::new(merge.with_fetch(*fetch))
+            }
+        })
+    }
+
+    /// A wrapped plan over the values of scalar subqueries, read from the inputs from `first` on.
+    fn with_scalars(&self, plan: Plan, scope: &Scope, first: usize) -> Result<Plan, Local> {
+        let link = |(place, (_, link)): (usize, &(usize, ScalarSubqueryLink))| {
+            let known = EquivalenceProperties::new(link.plan.schema());
+            let value = ExchangeExec::new(first + place, Exchange::Gather, known);
+            ScalarSubqueryLink { plan: Arc::new(value), index: link.index }
+        };
+        let links = scope.subqueries.iter().enumerate().map(link).collect();
+        let over = |plan| Arc::new(ScalarSubqueryExec::new(plan, links, scope.results.clone()));
+        match (self, plan.downcast_ref::<RepartitionExec>()) {
+            // The repartition of an exchange stays at the root.
+            (Self::Hash { .. }, Some(root)) => self.wrap(over(Arc::clone(root.input()))),
+            _ => Ok(over(plan)),
+        }
+    }
+}
+
+/// A leaf that reads a stage, counted among the inputs.
+fn reading(
+    inputs: &mut Vec<Input>,
+    stage: usize,
+    read: Read,
+    exchange: Exchange,
+    stands_for: &Plan,
+) -> Plan {
+    inputs.push(Input { stage, read });
+    Arc::new(ExchangeExec::new(inputs.len() - 1, exchange, scalars::known_without(stands_for)))
+}
+
+/// Partitions that can be shared among the tasks of a node's stage.
+fn spread(node: &Plan) -> usize {
+    let gathers = node.is::<CoalescePartitionsExec>() || node.is::<SortPreservingMergeExec>();
+    let repartition = node.downcast_ref::<RepartitionExec>();
+    if gathers
+        || matches!(repartition.map(RepartitionExec::partitioning), Some(Partitioning::Hash(..)))
+    {
+        return partitions(node);
+    }
+    if let Some(subqueries) = node.downcast_ref::<ScalarSubqueryExec>() {
+        return spread(subqueries.input());
+    }
+    if partitions(node) == 1 {
+        return 1;
+    }
+    if let Ok(Some((_, probe))) = replicated(node) {
+        return spread(probe);
+    }
+    let children = node.children().into_iter().map(spread);
+    children.max().unwrap_or_else(|| partitions(node))
+}
+
+/// Whether a plan only puts rows together, which takes neither memory nor time.
+fn is_light(node: &Plan) -> bool {
+    let is_light_node = node.is::<ExchangeExec>()
+        || node.is::<SortPreservingMergeExec>()
+        || node.is::<GlobalLimitExec>()
+        || node.downcast_ref::<ProjectionExec>().is_some_and(|projection| {
+            projection.expr().iter().all(|column| column.expr.children().is_empty())
+        });
+    is_light_node && node.children().into_iter().all(is_light)
+}

@@ -1,0 +1,69 @@
+//! A stage graph for people. In: the graph. Out: lines: the head, then each stage from the last to
+//! the first with its tasks, what it reads, where its rows go, and its plan.
+
+use std::fmt::Write;
+
+use datafusion::physical_plan::displayable;
+use exec::job::log::StageFigures;
+use exec::stage::{Determinism, Input, Output, Read, StageGraph};
+
+/// The text of EXPLAIN; with figures, of EXPLAIN ANALYZE.
+pub fn explain(graph: &StageGraph, figures: Option<&[StageFigures]>, verbose: bool) -> String {
+    let mut text = format!("Head: {}\n", inputs(&graph.head_inputs));
+    push_plan(&mut text, &displayable(graph.head.as_ref()).indent(verbose).to_string());
+    for (number, stage) in graph.stages.iter().enumerate().rev() {
+        let tasks = stage.tasks.len();
+        let plural = if tasks == 1 { "" } else { "s" };
+        let output = match stage.output {
+            Output::Hash { readers } => format!("rows by hash to {readers}"),
+            Output::Whole => "rows whole".to_owned(),
+        };
+        let reads = inputs(&stage.inputs);
+        let class = match stage.determinism {
+            Determinism::Determinate => "",
+            Determinism::Indeterminate => ", indeterminate",
+        };
+        let _ = writeln!(text, "Stage {number}: {tasks} task{plural}, {output}{class}; {reads}");
+        if let Some(figures) = figures.and_then(|figures| figures.get(number)) {
+            let _ = writeln!(text, "  {}", measured(figures));
+        }
+        push_plan(&mut text, &displayable(stage.plan.as_ref()).indent(verbose).to_string());
+    }
+    text
+}
+
+fn measured(figures: &StageFigures) -> String {
+    let StageFigures { rows_in, bytes_in, rows_out, bytes_out, spilled, elapsed, .. } = figures;
+    let [least, middle, most] = elapsed.map(|time| format!("{:.2}", time.as_secs_f64() * 1e3));
+    let queued = figures.queued.as_secs_f64() * 1e3;
+    let failed = match figures.failed {
+        0 => String::new(),
+        failed => format!("; failed attempts: {failed}"),
+    };
+    format!(
+        "in: {rows_in} rows, {bytes_in} bytes; out: {rows_out} rows, {bytes_out} bytes, \
+         {spilled} spilled; task ms: least {least}, median {middle}, most {most}; \
+         queued ms: most {queued:.2}{failed}"
+    )
+}
+
+fn inputs(inputs: &[Input]) -> String {
+    if inputs.is_empty() {
+        return "reads files".to_owned();
+    }
+    let input = |(place, input): (usize, &Input)| {
+        let read = match input.read {
+            Read::Own => "by hash",
+            Read::All => "whole",
+        };
+        format!("{place}: stage {} {read}", input.stage)
+    };
+    let inputs: Vec<_> = inputs.iter().enumerate().map(input).collect();
+    format!("inputs {}", inputs.join(", "))
+}
+
+fn push_plan(text: &mut String, plan: &str) {
+    for line in plan.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Scans of files as leaves of stages. In: a plan or a scan. Out: whether there is one, a share of
+//! its files, their versions.
+
+use std::sync::Arc;
+
+use datafusion::common::Statistics;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_plan::ExecutionPlan;
+use exec::settings::Settings;
+use exec::stage::share;
+
+use super::Local;
+
+/// Whether a plan reads files.
+pub(super) fn any(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let mut found = false;
+    let _ = plan.apply(|node| {
+        found |= config(node).is_some();
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    found
+}
+
+fn config(node: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
+    node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref()
+}
+
+/// Keeps the versions of all files a plan reads.
+pub(super) fn pin(plan: &Arc<dyn ExecutionPlan>, settings: &mut Settings) {
+    let _ = plan.apply(|node| {
+        for group in config(node).iter().flat_map(|config| &config.file_groups) {
+            group.iter().for_each(|file| settings.pin(&file.object_meta));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+}
+
+/// A task's share of a scan; none when it has no files. What planning knew of the files' contents
+/// is left behind: it would be larger than the plan.
+pub(super) fn part(
+    node: &Arc<dyn ExecutionPlan>,
+    task: usize,
+    tasks: usize,
+) -> Result<Option<Arc<dyn ExecutionPlan>>, Local> {
+    let (Some(scan), Some(config)) = (node.downcast_ref::<DataSourceExec>(), config(node)) else {
+        return Err(Local(format!("{} cannot be shared among tasks", node.name())));
+    };
+    if tasks > 1 && config.output_partitioning.is_some() {
+        return Err(Local("files are partitioned by their values".to_owned()));
+    }
+    let groups = share(task, tasks, config.file_groups.len());
+    if groups.is_empty() {
+        return Ok(None);
+    }
+    let bare = |group: &FileGroup| {
+        let files = group.iter().cloned().map(|mut file| {
+            file.statistics = None;
+            file
+        });
+        FileGroup::new(files.collect())
+    };
+    let groups = config.file_groups[groups].iter().map(bare).collect();
+    let unknown = Statistics::new_unknown(config.file_source.table_schema().table_schema());
+    let config = FileScanConfigBuilder::from(config.clone())
+        .with_file_groups(groups)
+        .with_statistics(unknown)
+        .build();
+    Ok(Some(Arc::new(scan.clone().with_data_source(Arc::new(config)))))
+}

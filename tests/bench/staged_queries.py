@@ -1,0 +1,34 @@
+"""TPC-H staged, as tasks of one partition, against the same queries in one process.
+
+In: scale, tasks of a stage, rounds. Out: per query the median of each and their ratio, and the
+geometric mean of the ratios: what cutting, encoding and exchanging cost.
+"""
+
+import statistics
+
+import queries
+import report
+import staged
+import tpch
+from mobula import Mobula
+from process import cores
+
+
+def run(asked):
+    data_dir = asked.work / f"tpch-{asked.scale:g}"
+    with Mobula(data_dir=data_dir, demo=asked.scale) as server, tpch.oracle() as texts:
+        texts = tpch.queries(texts)
+        with staged.connect(server, (asked.tasks, 1)) as many, server.connect() as one:
+            times = queries.measure(many, one, texts, asked.rounds)
+    rows, ratios = [], []
+    for number, (many_s, one_s) in times.items():
+        ratios.append(statistics.median(many_s) / statistics.median(one_s))
+        rows.append([f"Q{number}", statistics.median(many_s) * 1000,
+                     statistics.median(one_s) * 1000, ratios[-1]])
+    rows.append(["geometric mean", "", "", report.geometric_mean(ratios)])
+    about = (f"TPC-H SF {asked.scale:g}, {cores()} threads: {asked.tasks} tasks of one partition "
+             f"a stage and one process; medians of {asked.rounds} after a warm-up, by turns.")
+    details = {f"Q{number}": {"staged_s": many_s, "local_s": one_s}
+               for number, (many_s, one_s) in times.items()}
+    titles = ["query", "staged ms", "local ms", "ratio"]
+    report.publish(asked, f"staged-{asked.scale:g}", about, titles, rows, details)
