@@ -4,10 +4,16 @@ TPC-H at SF 0.1 (MOBULA_TESTS_SCALE) against DuckDB, with 1, 3 and 8 tasks a sta
 partitions a task; `test_tpch.py` compares `local` with the same oracle.
 """
 
+import threading
+import time
+
+import psycopg
 import pytest
 
 import staged
 import tpch
+from conftest import GENEROUS
+from process import cpu_seconds, wait_busy, wait_until
 
 pytestmark = pytest.mark.mobula_only
 
@@ -48,7 +54,7 @@ def test_tasks_can_be_repeated(server, oracle, number):
 
 def test_an_error_in_a_task_is_the_clients(server):
     with staged.connect(server, (3, 1)) as client:
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(psycopg.Error) as caught:
             client.execute("SELECT sum(l_orderkey / (l_linenumber - l_linenumber)) FROM lineitem")
     assert caught.value.sqlstate == "22012"
 
@@ -56,7 +62,7 @@ def test_an_error_in_a_task_is_the_clients(server):
 def test_a_scalar_subquery_of_two_rows_is_an_error(server):
     sql = "SELECT count(*) FROM lineitem WHERE l_orderkey > (SELECT o_orderkey FROM orders)"
     with staged.connect(server, (3, 1)) as client:
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(psycopg.Error) as caught:
             client.execute(sql)
     assert caught.value.sqlstate == "21000"
 
@@ -80,3 +86,30 @@ def test_lost_outputs_are_made_again(server, oracle, number):
         measured = client.execute(f"EXPLAIN ANALYZE {sql}").fetchall()
     assert not (wrong := tpch.difference(number, got, answers[number])), wrong
     assert any("failed attempts" in line for (line,) in measured), "nothing was lost"
+
+
+def test_a_cancelled_query_leaves_no_task(server, measure):
+    sql = "SELECT count(*) FROM lineitem a, lineitem b WHERE a.l_comment < b.l_comment"
+    states = []
+    with staged.connect(server, (3, 1)) as client:
+        def run():
+            with pytest.raises(psycopg.Error) as caught:
+                client.execute(sql)
+            states.append(caught.value.sqlstate)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        wait_busy(server.pid)
+        begin = time.monotonic()
+        client.cancel_safe(timeout=10)
+        thread.join(30)
+        cancelled_s = time.monotonic() - begin
+    measure("cancel", 1000 * cancelled_s, "ms")
+    assert states == ["57014"] and cancelled_s < 1 * GENEROUS
+    wait_until("the tasks to end", lambda: is_idle(server), 5)
+
+
+def is_idle(server):
+    before = cpu_seconds(server.pid)
+    time.sleep(0.2)
+    return cpu_seconds(server.pid) - before < 0.05
