@@ -91,9 +91,6 @@ impl From<Failure> for DataFusionError {
 /// Runs tasks and keeps their outputs.
 #[async_trait]
 pub trait Cluster: fmt::Debug + Send + Sync {
-    /// Tasks that can run at the same time.
-    fn slots(&self) -> usize;
-
     /// Runs one attempt at a task, when there is room. Dropping the future cancels the task, and
     /// nothing of it is kept.
     ///

@@ -18,29 +18,24 @@ use crate::window::Window;
 /// Runs tasks on the threads of the runtime it is called from.
 pub struct InProcess {
     worker: Worker,
-    slots: usize,
     window: Window,
 }
 
 impl fmt::Debug for InProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InProcess").field("slots", &self.slots).finish_non_exhaustive()
+        f.debug_struct("InProcess").finish_non_exhaustive()
     }
 }
 
 impl InProcess {
     /// A cluster that runs `slots` tasks at the same time.
     pub fn new(worker: Worker, slots: usize) -> Self {
-        Self { worker, slots, window: Window::new(slots) }
+        Self { worker, window: Window::new(slots) }
     }
 }
 
 #[async_trait]
 impl Cluster for InProcess {
-    fn slots(&self) -> usize {
-        self.slots
-    }
-
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let asked = Instant::now();
         let _room = self.window.acquire(id.job).await;

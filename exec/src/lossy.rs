@@ -30,10 +30,6 @@ impl Lossy {
 
 #[async_trait]
 impl Cluster for Lossy {
-    fn slots(&self) -> usize {
-        self.cluster.slots()
-    }
-
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let mut done = self.cluster.run(id, task, inputs).await?;
         let first = {

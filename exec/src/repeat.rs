@@ -35,10 +35,6 @@ impl Repeat {
 
 #[async_trait]
 impl Cluster for Repeat {
-    fn slots(&self) -> usize {
-        self.cluster.slots()
-    }
-
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let first = self.cluster.run(id, task.clone(), inputs.clone()).await?;
         let again = TaskId { attempt: id.attempt + 1, ..id };

@@ -21,12 +21,14 @@ pub(crate) fn map_children(
     Arc::clone(node).replace_children(new, options)
 }
 
-/// A plan with each node changed, from the leaves up; a node that `change` has nothing for stays.
+/// What becomes of a node; none when it stays.
+pub(crate) type Change<'a, E> = &'a mut dyn FnMut(&Arc<dyn ExecutionPlan>) -> Changed<E>;
+type Changed<E> = std::result::Result<Option<Arc<dyn ExecutionPlan>>, E>;
+
+/// A plan with each node changed, from the leaves up.
 pub(crate) fn change_up<E: From<DataFusionError>>(
     node: &Arc<dyn ExecutionPlan>,
-    change: &mut dyn FnMut(
-        &Arc<dyn ExecutionPlan>,
-    ) -> std::result::Result<Option<Arc<dyn ExecutionPlan>>, E>,
+    change: Change<'_, E>,
 ) -> std::result::Result<Arc<dyn ExecutionPlan>, E> {
     let old = node.children();
     let mut new = Vec::with_capacity(old.len());
