@@ -1,7 +1,6 @@
 //! What runs tasks for us. In: tasks, and outputs of earlier ones. Out: their outputs, and reports.
 //! The seam between jobs and where they run.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use crate::task::{Report, TaskPlan};
 /// One buffer that a task wrote, where the cluster keeps it. Dropping the last of these for a
 /// buffer releases it.
 #[async_trait]
-pub trait TaskOutput: fmt::Debug + Send + Sync + Any {
+pub trait TaskOutput: fmt::Debug + Send + Sync {
     /// Its content; for what the query's head reads.
     ///
     /// # Errors

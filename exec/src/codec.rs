@@ -14,8 +14,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{DataFusionError, Result, internal_err, not_impl_err};
-use datafusion::datasource::physical_plan::FileScanConfig;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUDF};
 use datafusion::physical_expr::PhysicalExpr;
@@ -33,7 +31,7 @@ use datafusion_proto::protobuf::{PhysicalExprNode, PhysicalExtensionNode, Physic
 use prost::Message;
 
 use crate::conjunction::Conjunction;
-use crate::nodes;
+use crate::{file_scan, nodes};
 
 /// The functions that every process of a cluster has, by name.
 #[derive(Debug, Default)]
@@ -264,7 +262,5 @@ impl PhysicalProtoConverterExtension for Encoder {
 
 /// Whether a node scans files whose compression `datafusion-proto` would lose.
 pub(crate) fn is_compressed(node: &dyn ExecutionPlan) -> bool {
-    let scan = node.downcast_ref::<DataSourceExec>();
-    let config = scan.and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
-    config.is_some_and(|config| config.file_compression_type.is_compressed())
+    file_scan::of(node).is_some_and(|(_, files)| files.file_compression_type.is_compressed())
 }

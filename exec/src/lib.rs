@@ -9,7 +9,7 @@
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
 //! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
-//!   writes; [`codec`], [`settings`]: how it travels.
+//!   writes; [`codec`], [`settings`]: how it travels; [`file_scan`]: its leaves.
 //! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.
 //! - [`publish`]: files appear whole or not at all.
 
@@ -19,6 +19,7 @@ pub mod conjunction;
 pub mod dynamic_filter;
 pub mod engine;
 pub mod exchange;
+pub mod file_scan;
 pub mod in_process;
 pub mod inputs;
 pub mod job;

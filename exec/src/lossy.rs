@@ -2,8 +2,9 @@
 //! task's first output is lost: of every second task before it is read, of the others after it was
 //! read once.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::common::Result;
@@ -17,14 +18,14 @@ use crate::task::TaskPlan;
 #[derive(Debug)]
 pub struct Lossy {
     cluster: Arc<dyn Cluster>,
-    /// Attempts at each stage's tasks so far.
-    seen: std::sync::Mutex<std::collections::HashSet<(usize, usize)>>,
+    /// The stages' tasks that have run.
+    seen: Mutex<HashSet<(usize, usize)>>,
 }
 
 impl Lossy {
     /// Over this cluster, for one query.
     pub fn new(cluster: Arc<dyn Cluster>) -> Self {
-        Self { cluster, seen: Default::default() }
+        Self { cluster, seen: Mutex::default() }
     }
 }
 
@@ -33,7 +34,7 @@ impl Cluster for Lossy {
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let mut done = self.cluster.run(id, task, inputs).await?;
         let first = {
-            let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.insert((id.stage, id.task))
         };
         if first {

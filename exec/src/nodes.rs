@@ -7,8 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{Result, internal_datafusion_err, internal_err};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::physical_plan::FileScanConfigBuilder;
 use datafusion::physical_expr::{AcrossPartitions, ConstExpr, EquivalenceProperties, LexOrdering};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::from_proto::{
@@ -21,9 +20,10 @@ use datafusion_proto::physical_plan::{
 use datafusion_proto::protobuf::{PhysicalExprNode, PhysicalSortExprNode, Schema as SchemaNode};
 use prost::Message;
 
-use crate::codec::{is_compressed, unreadable};
+use crate::codec::unreadable;
 use crate::dynamic_filter::DynamicFilterExec;
 use crate::exchange::{Exchange, ExchangeExec};
+use crate::file_scan;
 use crate::slices::SliceExec;
 
 #[derive(Clone, PartialEq, Message)]
@@ -108,10 +108,11 @@ pub(crate) fn write(
         let filters = filter.filters().iter();
         let filters = filters.map(|filter| converter.physical_expr_to_proto(filter, codec));
         Kind::DynamicFilter(DynamicFilterNode { filters: filters.collect::<Result<_>>()? })
-    } else if is_compressed(plan.as_ref()) {
-        Kind::Compressed(compression(plan)?.get_variant().to_string())
     } else {
-        return Ok(None);
+        match file_scan::of(plan.as_ref()).map(|(_, files)| files.file_compression_type) {
+            Some(how) if how.is_compressed() => Kind::Compressed(how.get_variant().to_string()),
+            _ => return Ok(None),
+        }
     };
     Ok(Some(Node { kind: Some(kind) }.encode_to_vec()))
 }
@@ -219,22 +220,14 @@ fn read_exchange(
     Ok(Arc::new(ExchangeExec::new(node.input as usize, exchange, known)))
 }
 
-fn config(plan: &Arc<dyn ExecutionPlan>) -> Result<(&DataSourceExec, &FileScanConfig)> {
-    let scan = plan.downcast_ref::<DataSourceExec>();
-    let found = scan.and_then(|scan| Some((scan, scan.data_source().downcast_ref()?)));
-    found.ok_or_else(|| internal_datafusion_err!("{} is no scan of files", plan.name()))
-}
-
-fn compression(plan: &Arc<dyn ExecutionPlan>) -> Result<FileCompressionType> {
-    Ok(config(plan)?.1.file_compression_type)
-}
-
 fn with_compression(
     plan: &Arc<dyn ExecutionPlan>,
     compression: FileCompressionType,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let (scan, config) = config(plan)?;
-    let config = FileScanConfigBuilder::from(config.clone());
-    let config = config.with_file_compression_type(compression).build();
-    Ok(Arc::new(scan.clone().with_data_source(Arc::new(config))))
+    let Some((scan, files)) = file_scan::of(plan.as_ref()) else {
+        return internal_err!("{} is no scan of files", plan.name());
+    };
+    let files = FileScanConfigBuilder::from(files.clone());
+    let files = files.with_file_compression_type(compression).build();
+    Ok(Arc::new(scan.clone().with_data_source(Arc::new(files))))
 }

@@ -3,6 +3,7 @@
 //! same again.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -12,6 +13,12 @@ use object_store::ObjectMeta;
 use prost::Message;
 
 use crate::codec::unreadable;
+
+/// DataFusion's, by name: the same for every query.
+static DEFAULTS: LazyLock<BTreeMap<String, Option<String>>> = LazyLock::new(|| {
+    let entries = ConfigOptions::default().entries().into_iter();
+    entries.map(|entry| (entry.key, entry.value)).collect()
+});
 
 /// A query's settings and files.
 #[derive(Clone, PartialEq, Message)]
@@ -27,10 +34,8 @@ pub struct Settings {
 impl Settings {
     /// The settings of a session, without files.
     pub fn of(config: &SessionConfig) -> Self {
-        let defaults = ConfigOptions::default().entries().into_iter();
-        let defaults: BTreeMap<_, _> = defaults.map(|entry| (entry.key, entry.value)).collect();
         let entries = config.options().entries().into_iter();
-        let entries = entries.filter(|entry| defaults.get(&entry.key) != Some(&entry.value));
+        let entries = entries.filter(|entry| DEFAULTS.get(&entry.key) != Some(&entry.value));
         let entries = entries.filter_map(|entry| Some((entry.key, entry.value?))).collect();
         Self { entries, pins: BTreeMap::new() }
     }

@@ -251,7 +251,7 @@ fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
         || expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
 }
 
-pub(crate) fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
+fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
     let widened = widen_argument(&mut sum.params.args, schema);
     Transformed::new_transformed(Expr::AggregateFunction(sum), widened)
 }

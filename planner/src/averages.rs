@@ -9,66 +9,57 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::{count::count_udaf, sum::sum_udaf};
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, AggregateUDF, Expr, ExprSchemable, LogicalPlan, Projection, Window,
-    WindowFunctionDefinition,
+    Aggregate, Expr, ExprSchemable, LogicalPlan, Projection, Window, WindowFunctionDefinition,
 };
 
-use crate::arithmetic::{call, widen_argument, widen_sum};
+use crate::arithmetic::{call, widen_argument};
 use crate::decimals::DIV;
 
 /// Averages of groups.
 pub(crate) fn of_groups(aggregate: Aggregate, schema: &DFSchema) -> Result<LogicalPlan> {
-    if !aggregate.aggr_expr.iter().any(|e| exact_average(e, schema).is_some()) {
+    let mut columns = aggregate.schema.columns();
+    columns.truncate(columns.len() - aggregate.aggr_expr.len());
+    let Some((parts, outputs)) = split(&aggregate.aggr_expr, columns, schema) else {
         return Ok(LogicalPlan::Aggregate(aggregate));
-    }
-    let mut parts: Vec<Expr> = Vec::new();
-    let mut outputs: Vec<Expr> = Vec::new();
-    let groups = aggregate.schema.fields().len() - aggregate.aggr_expr.len();
-    for index in 0..groups {
-        outputs.push(Expr::Column(aggregate.schema.columns()[index].clone()));
-    }
-    for expr in &aggregate.aggr_expr {
-        let name = expr.schema_name().to_string();
-        let Some(average) = exact_average(expr, schema) else {
-            outputs.push(part(&mut parts, expr.clone()));
-            continue;
-        };
-        let with = |udaf| AggregateFunction { func: udaf, ..average.clone() };
-        let total = part(&mut parts, widen_sum(with(sum_udaf()), schema).data);
-        let rows = part(&mut parts, Expr::AggregateFunction(with(count_udaf())));
-        outputs.push(quotient(total, rows).alias(name));
-    }
-    let split = Aggregate::try_new(aggregate.input, aggregate.group_expr, parts)?;
-    let input = Arc::new(LogicalPlan::Aggregate(split));
+    };
+    let parts = Aggregate::try_new(aggregate.input, aggregate.group_expr, parts)?;
+    let input = Arc::new(LogicalPlan::Aggregate(parts));
     Ok(LogicalPlan::Projection(Projection::try_new(outputs, input)?))
 }
 
 /// Averages of windows.
 pub(crate) fn of_windows(window: Window, schema: &DFSchema) -> Result<LogicalPlan> {
-    if !window.window_expr.iter().any(|e| exact_window(e, schema).is_some()) {
+    let columns = window.input.schema().columns();
+    let Some((parts, outputs)) = split(&window.window_expr, columns, schema) else {
         return Ok(LogicalPlan::Window(window));
-    }
-    let mut parts: Vec<Expr> = Vec::new();
-    let mut outputs: Vec<Expr> =
-        window.input.schema().columns().into_iter().map(Expr::Column).collect();
-    for expr in &window.window_expr {
-        let name = expr.schema_name().to_string();
-        let Some(average) = exact_window(expr, schema) else {
-            outputs.push(part(&mut parts, expr.clone()));
-            continue;
-        };
-        let with = |udaf: Arc<AggregateUDF>| {
-            let fun = WindowFunctionDefinition::AggregateUDF(udaf);
-            WindowFunction { fun, ..average.clone() }
-        };
-        let mut total = with(sum_udaf());
-        widen_argument(&mut total.params.args, schema);
-        let total = part(&mut parts, Expr::from(total));
-        let rows = part(&mut parts, Expr::from(with(count_udaf())));
-        outputs.push(quotient(total, rows).alias(name));
-    }
+    };
     let input = Arc::new(LogicalPlan::Window(Window::try_new(parts, window.input)?));
     Ok(LogicalPlan::Projection(Projection::try_new(outputs, input)?))
+}
+
+/// What is computed instead of `calls`, and `columns` with the values of the calls made of it; none
+/// when no average is among them.
+fn split(
+    calls: &[Expr],
+    columns: Vec<Column>,
+    schema: &DFSchema,
+) -> Option<(Vec<Expr>, Vec<Expr>)> {
+    let averages: Vec<_> = calls.iter().map(|call| exact_average(call, schema)).collect();
+    if averages.iter().all(Option::is_none) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    let mut outputs: Vec<_> = columns.into_iter().map(Expr::Column).collect();
+    for (call, average) in calls.iter().zip(averages) {
+        outputs.push(match average {
+            None => part(&mut parts, call.clone()),
+            Some((total, rows)) => {
+                let (total, rows) = (part(&mut parts, total), part(&mut parts, rows));
+                quotient(total, rows).alias(call.schema_name().to_string())
+            }
+        });
+    }
+    Some((parts, outputs))
 }
 
 /// `sum / count`, NULL where nothing was counted.
@@ -87,24 +78,32 @@ fn part(parts: &mut Vec<Expr>, expr: Expr) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-fn exact_average<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a AggregateFunction> {
-    let function = match expr {
-        Expr::AggregateFunction(function) => function,
-        Expr::Alias(alias) => return exact_average(&alias.expr, schema),
-        _ => return None,
-    };
-    let is_average = function.func.name() == "avg";
-    (is_average && is_exact(&function.params.args, schema)).then_some(function)
-}
-
-fn exact_window<'a>(expr: &'a Expr, schema: &DFSchema) -> Option<&'a WindowFunction> {
-    let function = match expr {
-        Expr::WindowFunction(function) => function,
-        Expr::Alias(alias) => return exact_window(&alias.expr, schema),
-        _ => return None,
-    };
-    let is_average = function.fun.name() == "avg";
-    (is_average && is_exact(&function.params.args, schema)).then_some(function)
+/// The sum and the count of an average of exact numbers.
+fn exact_average(expr: &Expr, schema: &DFSchema) -> Option<(Expr, Expr)> {
+    match expr {
+        Expr::Alias(alias) => exact_average(&alias.expr, schema),
+        Expr::AggregateFunction(average)
+            if average.func.name() == "avg" && is_exact(&average.params.args, schema) =>
+        {
+            let with = |func| AggregateFunction { func, ..average.clone() };
+            let mut total = with(sum_udaf());
+            widen_argument(&mut total.params.args, schema);
+            let rows = with(count_udaf());
+            Some((Expr::AggregateFunction(total), Expr::AggregateFunction(rows)))
+        }
+        Expr::WindowFunction(average)
+            if average.fun.name() == "avg" && is_exact(&average.params.args, schema) =>
+        {
+            let with = |udaf| {
+                let fun = WindowFunctionDefinition::AggregateUDF(udaf);
+                WindowFunction { fun, ..average.as_ref().clone() }
+            };
+            let mut total = with(sum_udaf());
+            widen_argument(&mut total.params.args, schema);
+            Some((Expr::from(total), Expr::from(with(count_udaf()))))
+        }
+        _ => None,
+    }
 }
 
 fn is_exact(arguments: &[Expr], schema: &DFSchema) -> bool {

@@ -8,34 +8,28 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 /// The node with each child changed by `change`; itself when none is.
-pub(crate) fn map_children(
+pub(crate) fn map_children<E: From<DataFusionError>>(
     node: &Arc<dyn ExecutionPlan>,
-    change: impl FnMut(&Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>>,
-) -> Result<Arc<dyn ExecutionPlan>> {
+    change: impl FnMut(&Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, E>,
+) -> Result<Arc<dyn ExecutionPlan>, E> {
     let old = node.children();
-    let new = old.iter().copied().map(change).collect::<Result<Vec<_>>>()?;
+    let new = old.iter().copied().map(change).collect::<Result<Vec<_>, E>>()?;
     if old.iter().zip(&new).all(|(old, new)| Arc::ptr_eq(old, new)) {
         return Ok(Arc::clone(node));
     }
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-    Arc::clone(node).replace_children(new, options)
+    Ok(Arc::clone(node).replace_children(new, options)?)
 }
 
 /// What becomes of a node; none when it stays.
 pub(crate) type Change<'a, E> = &'a mut dyn FnMut(&Arc<dyn ExecutionPlan>) -> Changed<E>;
-type Changed<E> = std::result::Result<Option<Arc<dyn ExecutionPlan>>, E>;
+type Changed<E> = Result<Option<Arc<dyn ExecutionPlan>>, E>;
 
 /// A plan with each node changed, from the leaves up.
 pub(crate) fn change_up<E: From<DataFusionError>>(
     node: &Arc<dyn ExecutionPlan>,
     change: Change<'_, E>,
-) -> std::result::Result<Arc<dyn ExecutionPlan>, E> {
-    let old = node.children();
-    let mut new = Vec::with_capacity(old.len());
-    for child in &old {
-        new.push(change_up(child, change)?);
-    }
-    let mut new = new.into_iter();
-    let node = map_children(node, |old| Ok(new.next().unwrap_or_else(|| Arc::clone(old))))?;
+) -> Result<Arc<dyn ExecutionPlan>, E> {
+    let node = map_children(node, |child| change_up(child, change))?;
     Ok(change(&node)?.unwrap_or(node))
 }

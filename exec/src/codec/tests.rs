@@ -4,6 +4,7 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{CsvSource, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::{Operator, create_udf};
 use datafusion::physical_expr::expressions::{DynamicFilterPhysicalExpr, binary, col, lit};
 use datafusion::physical_expr::{

@@ -10,11 +10,10 @@ use datafusion::physical_expr::{Partitioning, PhysicalExprRef};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, ExecutionPlan, ExecutionPlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 use super::Width;
+use super::split::partitions;
 
 /// Makes sure that each build row is emitted by one task only.
 pub(super) fn once(plan: Arc<dyn ExecutionPlan>, width: Width) -> Result<Arc<dyn ExecutionPlan>> {
@@ -41,10 +40,6 @@ pub(super) fn once(plan: Arc<dyn ExecutionPlan>, width: Width) -> Result<Arc<dyn
         Ok(Transformed::no(node))
     });
     changed.map(|changed| changed.data)
-}
-
-fn partitions(plan: &Arc<dyn ExecutionPlan>) -> usize {
-    plan.output_partitioning().partition_count()
 }
 
 /// Whether a join of this type emits rows of its left side that no single row of its right side

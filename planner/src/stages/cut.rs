@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::physical_planning_context::ScalarSubqueryResults;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning};
@@ -41,7 +42,7 @@ pub(super) fn cut(
     let tasks = cutter.tasks(plan);
     let mut inputs = vec![];
     let last = cutter.below(plan, &mut inputs, tasks)?;
-    if !is_light(&last) || codec.encode(&last)?.needs_scalars {
+    if !is_light(&last) {
         let stage = cutter.finish(last, inputs, tasks, &Sent::Whole)?;
         inputs = vec![Input { stage, read: Read::All }];
         let known = EquivalenceProperties::new(plan.schema());
@@ -113,14 +114,14 @@ impl Cutter<'_> {
             let sent = Sent::Hash { by: by.clone(), readers: tasks };
             let stage = self.stage(repartition.input(), &sent)?;
             let exchange = Exchange::Hash { keys: keys.clone(), partitions: *count };
-            return Ok(reading(inputs, stage, Read::Own, exchange, node));
+            return Ok(reading(inputs, stage, exchange, node));
         }
         if let Some(gather) = node.downcast_ref::<CoalescePartitionsExec>()
             && partitions(gather.input()) > 1
         {
             let sent = gather.fetch().map_or(Sent::Whole, Sent::Limited);
             let stage = self.stage(gather.input(), &sent)?;
-            let read = reading(inputs, stage, Read::All, Exchange::Gather, node);
+            let read = reading(inputs, stage, Exchange::Gather, node);
             return Ok(match gather.fetch() {
                 // Whoever reads, reads the same rows in the same order.
                 Some(fetch) => Arc::new(GlobalLimitExec::new(read, 0, Some(fetch))),
@@ -135,7 +136,7 @@ impl Cutter<'_> {
             let stage = self.stage(merge.input(), &sent)?;
             let tasks = self.stages[stage].tasks.len();
             let exchange = Exchange::Merge { tasks, ordering: ordering.clone() };
-            let read = reading(inputs, stage, Read::All, exchange, merge.input());
+            let read = reading(inputs, stage, exchange, merge.input());
             return Ok(Arc::new(SortPreservingMergeExec::new(ordering, read).with_fetch(fetch)));
         }
         if let Some(subqueries) = node.downcast_ref::<ScalarSubqueryExec>() {
@@ -143,22 +144,10 @@ impl Cutter<'_> {
             return self.below(subqueries.input(), inputs, tasks);
         }
         let build = if tasks > 1 { replicated(node)?.map(|(build, _)| build) } else { None };
-        let mut failed = None;
-        let cut = map_children(node, |child| {
-            let is_build = build.is_some_and(|build| Arc::ptr_eq(build, child));
-            let cut = match is_build {
-                true => self.broadcast(child, inputs, tasks),
-                false => self.below(child, inputs, tasks),
-            };
-            Ok(cut.unwrap_or_else(|local| {
-                failed = Some(local);
-                Arc::clone(child)
-            }))
-        });
-        match failed {
-            Some(local) => Err(local),
-            None => Ok(cut?),
-        }
+        map_children(node, |child| match build {
+            Some(build) if Arc::ptr_eq(build, child) => self.broadcast(child, inputs, tasks),
+            _ => self.below(child, inputs, tasks),
+        })
     }
 
     /// A build side that every task reads whole. What gathers anyway is cut there.
@@ -173,7 +162,7 @@ impl Cutter<'_> {
             return self.below(node, inputs, tasks);
         }
         let stage = self.stage(node, &Sent::Whole)?;
-        Ok(reading(inputs, stage, Read::All, Exchange::Gather, node))
+        Ok(reading(inputs, stage, Exchange::Gather, node))
     }
 
     fn scope_of(&mut self, node: &ScalarSubqueryExec) -> Result<Scope, Local> {
@@ -212,6 +201,22 @@ impl Cutter<'_> {
             // A table without files still has an answer.
             parts.push(sent.wrap(Arc::new(EmptyExec::new(plan.schema())))?);
         }
+        let encoded = self.encoded(parts, &mut inputs, sent)?;
+        let output = sent.output();
+        let limited = matches!(sent, Sent::Limited(_) | Sent::Ordered { fetch: Some(_), .. });
+        let determinism = if limited { Determinism::Indeterminate } else { determinism::of(&plan) };
+        self.stages.push(Stage { plan, tasks: encoded, inputs, output, determinism });
+        Ok(self.stages.len() - 1)
+    }
+
+    /// The bytes of a stage's tasks. Where they need the values of scalar subqueries, those become
+    /// inputs of the stage.
+    fn encoded(
+        &self,
+        parts: Vec<Plan>,
+        inputs: &mut Vec<Input>,
+        sent: &Sent,
+    ) -> Result<Vec<Bytes>, Local> {
         let mut encoded = vec![];
         let mut scalars = None;
         for mut part in parts {
@@ -234,11 +239,7 @@ impl Cutter<'_> {
         if let Some(first) = encoded.first() {
             self.codec.decode(first, &TaskContext::default())?;
         }
-        let output = sent.output();
-        let limited = matches!(sent, Sent::Limited(_) | Sent::Ordered { fetch: Some(_), .. });
-        let determinism = if limited { Determinism::Indeterminate } else { determinism::of(&plan) };
-        self.stages.push(Stage { plan, tasks: encoded, inputs, output, determinism });
-        Ok(self.stages.len() - 1)
+        Ok(encoded)
     }
 }
 
@@ -281,13 +282,8 @@ impl Sent {
 }
 
 /// A leaf that reads a stage, counted among the inputs.
-fn reading(
-    inputs: &mut Vec<Input>,
-    stage: usize,
-    read: Read,
-    exchange: Exchange,
-    stands_for: &Plan,
-) -> Plan {
+fn reading(inputs: &mut Vec<Input>, stage: usize, exchange: Exchange, stands_for: &Plan) -> Plan {
+    let read = if matches!(exchange, Exchange::Hash { .. }) { Read::Own } else { Read::All };
     inputs.push(Input { stage, read });
     Arc::new(ExchangeExec::new(inputs.len() - 1, exchange, scalars::known_without(stands_for)))
 }
@@ -314,13 +310,19 @@ fn spread(node: &Plan) -> usize {
     children.max().unwrap_or_else(|| partitions(node))
 }
 
-/// Whether a plan only puts rows together, which takes neither memory nor time.
+/// Whether a plan only puts rows together, which takes neither memory nor time, nor the value of a
+/// scalar subquery.
 fn is_light(node: &Plan) -> bool {
+    let merges = |merge: &SortPreservingMergeExec| {
+        !merge.expr().iter().any(|sort| scalars::within(&sort.expr))
+    };
+    let projects = |projection: &ProjectionExec| {
+        let mut columns = projection.expr().iter().map(|column| &column.expr);
+        columns.all(|expr| expr.children().is_empty() && !scalars::within(expr))
+    };
     let is_light_node = node.is::<ExchangeExec>()
-        || node.is::<SortPreservingMergeExec>()
         || node.is::<GlobalLimitExec>()
-        || node.downcast_ref::<ProjectionExec>().is_some_and(|projection| {
-            projection.expr().iter().all(|column| column.expr.children().is_empty())
-        });
+        || node.downcast_ref().is_some_and(merges)
+        || node.downcast_ref().is_some_and(projects);
     is_light_node && node.children().into_iter().all(is_light)
 }

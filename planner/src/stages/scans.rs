@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use datafusion::common::Statistics;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use exec::file_scan;
 use exec::settings::Settings;
 use exec::stage::share;
 
@@ -17,20 +17,22 @@ use super::Local;
 pub(super) fn any(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let mut found = false;
     let _ = plan.apply(|node| {
-        found |= config(node).is_some();
+        found |= is_scan(node);
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     found
 }
 
-fn config(node: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
-    node.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref()
+/// Whether a node reads files.
+pub(super) fn is_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
+    file_scan::of(node.as_ref()).is_some()
 }
 
 /// Keeps the versions of all files a plan reads.
 pub(super) fn pin(plan: &Arc<dyn ExecutionPlan>, settings: &mut Settings) {
     let _ = plan.apply(|node| {
-        for group in config(node).iter().flat_map(|config| &config.file_groups) {
+        let files = file_scan::of(node.as_ref());
+        for group in files.iter().flat_map(|(_, config)| &config.file_groups) {
             group.iter().for_each(|file| settings.pin(&file.object_meta));
         }
         Ok(TreeNodeRecursion::Continue)
@@ -44,7 +46,7 @@ pub(super) fn part(
     task: usize,
     tasks: usize,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>, Local> {
-    let (Some(scan), Some(config)) = (node.downcast_ref::<DataSourceExec>(), config(node)) else {
+    let Some((scan, config)) = file_scan::of(node.as_ref()) else {
         return Err(Local(format!("{} cannot be shared among tasks", node.name())));
     };
     if tasks > 1 && config.output_partitioning.is_some() {

@@ -107,7 +107,7 @@ impl Share {
 /// A plan in one task, with the scans that are its leaves.
 fn whole(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, Local> {
     change_up(plan, &mut |node| {
-        if !node.is::<DataSourceExec>() || !scans::any(node) {
+        if !scans::is_scan(node) {
             return Ok(None);
         }
         let empty = || Arc::new(EmptyExec::new(node.schema())) as _;
