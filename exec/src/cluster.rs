@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result};
 
+use crate::admission::Admitted;
 use crate::job::state::{Attempt, Reason};
 use crate::output::Buffer;
 use crate::stage::TaskId;
@@ -50,6 +52,13 @@ pub enum Failure {
     },
     /// The query was given up.
     GivenUp(Reason),
+    /// It did not begin: so many others were running.
+    Busy {
+        /// Queries that run at the same time.
+        running: usize,
+        /// How long it waited; not at all when too many others did.
+        waited: Duration,
+    },
 }
 
 impl fmt::Display for Failure {
@@ -64,6 +73,13 @@ impl fmt::Display for Failure {
             }
             Self::GivenUp(Reason::Unrepeatable) => {
                 write!(f, "rows were lost that cannot be made again as they were")
+            }
+            Self::Busy { running, waited } if waited.is_zero() => {
+                write!(f, "too many queries wait while {running} run")
+            }
+            Self::Busy { running, waited } => {
+                let seconds = waited.as_secs();
+                write!(f, "no room for the query in {seconds} s: {running} others run")
             }
         }
     }
@@ -90,6 +106,15 @@ impl From<Failure> for DataFusionError {
 /// Runs tasks and keeps their outputs.
 #[async_trait]
 pub trait Cluster: fmt::Debug + Send + Sync {
+    /// How many tasks run at the same time.
+    fn slots(&self) -> usize;
+
+    /// Lets a query begin, when there is room.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`].
+    async fn admit(&self) -> Result<Admitted, Failure>;
+
     /// Runs one attempt at a task, when there is room. Dropping the future cancels the task, and
     /// nothing of it is kept.
     ///

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -207,6 +207,8 @@ impl PhysicalExtensionCodec for Codec {
 #[derive(Default)]
 struct Encoder {
     needs_scalars: Cell<bool>,
+    /// Of expressions that are in several places, by their identities in this process.
+    ids: RefCell<HashMap<u64, u64>>,
 }
 
 impl PhysicalProtoConverterExtension for Encoder {
@@ -239,7 +241,14 @@ impl PhysicalProtoConverterExtension for Encoder {
         if expr.is::<ScalarSubqueryExpr>() {
             self.needs_scalars.set(true);
         }
-        serialize_physical_expr_with_converter(expr, codec, self)
+        let mut node = serialize_physical_expr_with_converter(expr, codec, self)?;
+        // Identities count from the first in the plan: plans that do the same are the same bytes.
+        if let Some(id) = &mut node.expr_id {
+            let mut ids = self.ids.borrow_mut();
+            let next = ids.len() as u64;
+            *id = *ids.entry(*id).or_insert(next);
+        }
+        Ok(node)
     }
 
     fn proto_to_execution_plan(

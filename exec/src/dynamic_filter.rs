@@ -78,6 +78,11 @@ impl DynamicFilterExec {
         !self.filters.iter().all(known)
     }
 
+    /// Whether it asks the filter of this identity.
+    pub fn asks(&self, id: u64) -> bool {
+        self.filters.iter().any(|filter| filter.expression_id() == Some(id))
+    }
+
     /// What it filters.
     pub fn input(&self) -> &Arc<dyn ExecutionPlan> {
         &self.input

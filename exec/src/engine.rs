@@ -18,6 +18,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
+use crate::account::Account;
 use crate::roots::Roots;
 use crate::store::FileStore;
 
@@ -129,16 +130,22 @@ impl Engine {
     /// A runtime for one statement: the shared memory, spill space and caches, and a store of its
     /// own, so that every file it meets stays the version it met.
     pub fn statement_runtime(&self) -> Arc<RuntimeEnv> {
-        self.task_runtime(HashMap::new())
+        self.runtime_with(HashMap::new(), Account::new(Arc::clone(&self.runtime.memory_pool)))
     }
 
     /// A runtime for one task: as a statement's, with the versions of files its planner met, by
-    /// their paths.
-    pub fn task_runtime(&self, pins: HashMap<Path, String>) -> Arc<RuntimeEnv> {
+    /// their paths, and a share of the memory, bytes.
+    pub fn task_runtime(&self, pins: HashMap<Path, String>, share: usize) -> Arc<RuntimeEnv> {
+        let all = Arc::clone(&self.runtime.memory_pool);
+        self.runtime_with(pins, Account::with_share(all, share))
+    }
+
+    fn runtime_with(&self, pins: HashMap<Path, String>, account: Account) -> Arc<RuntimeEnv> {
         let files = Arc::new(self.files.with_pins(pins));
         let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
         let mut runtime = RuntimeEnv::clone(&self.runtime);
         runtime.object_store_registry = Arc::new(stores);
+        runtime.memory_pool = Arc::new(account);
         Arc::new(runtime)
     }
 }

@@ -142,15 +142,12 @@ impl ExecutionPlan for ExchangeExec {
         let inputs = context.session_config().get_extension::<TaskInputs>();
         let inputs =
             inputs.ok_or_else(|| internal_datafusion_err!("an exchange outside a task"))?;
-        let mut buffers = inputs.buffers(self.input)?;
-        let wanted = match self.exchange {
-            Exchange::Hash { .. } => Some(partition),
-            Exchange::Gather => None,
-            Exchange::Merge { .. } => {
-                buffers = buffers.into_iter().skip(partition).take(1).collect();
-                None
-            }
+        let (task, wanted) = match self.exchange {
+            Exchange::Hash { .. } => (None, Some(partition)),
+            Exchange::Gather => (None, None),
+            Exchange::Merge { .. } => (Some(partition), None),
         };
+        let buffers = inputs.buffers(self.input, task)?;
         let stream = batches(buffers, wanted).boxed();
         let stream = RecordBatchStreamAdapter::new(self.schema(), stream);
         Ok(Box::pin(cooperative(stream)))

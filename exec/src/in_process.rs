@@ -8,7 +8,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use datafusion::common::Result;
 
-use crate::cluster::{Cluster, Done, Inputs, TaskOutput};
+use crate::admission::{Admission, Admitted};
+use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::inputs::{TaskInputs, arrived};
 use crate::output::Buffer;
 use crate::stage::TaskId;
@@ -19,6 +20,7 @@ use crate::window::Window;
 pub struct InProcess {
     worker: Worker,
     window: Window,
+    admission: Admission,
 }
 
 impl fmt::Debug for InProcess {
@@ -28,14 +30,22 @@ impl fmt::Debug for InProcess {
 }
 
 impl InProcess {
-    /// A cluster that runs `slots` tasks at the same time.
-    pub fn new(worker: Worker, slots: usize) -> Self {
-        Self { worker, window: Window::new(slots) }
+    /// A cluster that runs `slots` tasks at the same time, of as many queries as are admitted.
+    pub fn new(worker: Worker, slots: usize, admission: Admission) -> Self {
+        Self { worker, window: Window::new(slots), admission }
     }
 }
 
 #[async_trait]
 impl Cluster for InProcess {
+    fn slots(&self) -> usize {
+        self.window.slots()
+    }
+
+    async fn admit(&self) -> Result<Admitted, Failure> {
+        self.admission.enter().await
+    }
+
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let asked = Instant::now();
         let _room = self.window.acquire(id.job).await;

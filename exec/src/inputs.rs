@@ -2,7 +2,7 @@
 //! Out: their batches, in place. Travels to the plan's leaves as an extension of the settings.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer as ArrowBuffer;
@@ -25,22 +25,36 @@ pub fn arrived(buffer: Arc<Buffer>) -> Arriving {
 /// wrote.
 #[derive(Debug, Default)]
 pub struct TaskInputs {
-    inputs: Vec<Vec<Arriving>>,
+    inputs: Mutex<Vec<Vec<Option<Arriving>>>>,
+    once: bool,
 }
 
 impl TaskInputs {
-    /// The inputs.
+    /// Inputs that may be read again.
     pub fn new(inputs: Vec<Vec<Arriving>>) -> Self {
-        Self { inputs }
+        let some = |buffers: Vec<_>| buffers.into_iter().map(Some).collect();
+        Self { inputs: Mutex::new(inputs.into_iter().map(some).collect()), once: false }
     }
 
-    /// The buffers of an input.
+    /// Inputs that are read once: a buffer that was read is not kept.
+    pub fn once(inputs: Vec<Vec<Arriving>>) -> Self {
+        Self { once: true, ..Self::new(inputs) }
+    }
+
+    /// The buffers of an input: all, or those of one task.
     ///
     /// # Errors
-    /// An input that the task does not have; a bug.
-    pub fn buffers(&self, input: usize) -> Result<Vec<Arriving>> {
-        let found = self.inputs.get(input).cloned();
-        found.ok_or_else(|| internal_datafusion_err!("a task without its input {input}"))
+    /// An input that the task does not have, or has read; a bug.
+    pub fn buffers(&self, input: usize, task: Option<usize>) -> Result<Vec<Arriving>> {
+        let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = || internal_datafusion_err!("a task without its input {input}");
+        let buffers = inputs.get_mut(input).ok_or_else(missing)?.iter_mut();
+        let (skip, take) = task.map_or((0, usize::MAX), |task| (task, 1));
+        let read = |buffer: &mut Option<Arriving>| match self.once {
+            true => buffer.take(),
+            false => buffer.clone(),
+        };
+        buffers.skip(skip).take(take).map(|buffer| read(buffer).ok_or_else(missing)).collect()
     }
 }
 

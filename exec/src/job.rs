@@ -6,18 +6,22 @@
 pub mod log;
 pub mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::common::runtime::{JoinSet, SpawnedTask};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use futures::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use self::log::JobLog;
-use self::state::{Action, Attempt, Event, Progress, Shape};
+use self::state::{Action, Answers, Attempt, Event, Progress, Shape};
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
+use crate::exchange::{Exchange, ExchangeExec};
 use crate::inputs::{Arriving, TaskInputs};
 use crate::output::Buffer;
 use crate::stage::{Determinism, Input, Read, StageGraph, TaskId};
@@ -28,7 +32,7 @@ static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
 
 type Answer = Result<Arc<Buffer>, Arc<DataFusionError>>;
 /// Where the outputs of the stages go that the head reads, by stage and task.
-type Answers = HashMap<(usize, usize), oneshot::Sender<Answer>>;
+type Waiting = HashMap<(usize, usize), oneshot::Sender<Answer>>;
 
 /// Starts a job on the current runtime. Returns what the head reads, and the job, which ends when
 /// it is dropped.
@@ -37,15 +41,21 @@ pub fn start(
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
 ) -> (TaskInputs, SpawnedTask<()>) {
-    let mut answers = Answers::new();
-    let mut arriving = HashMap::new();
+    let (mut waiting, mut arriving) = (Waiting::new(), HashMap::new());
+    let (ask, asked) = mpsc::unbounded_channel();
     for input in &graph.head_inputs {
         for task in 0..graph.stages[input.stage].tasks.len() {
-            arriving.entry((input.stage, task)).or_insert_with(|| {
+            let output = (input.stage, task);
+            arriving.entry(output).or_insert_with(|| {
                 let (sender, receiver) = oneshot::channel();
-                answers.insert((input.stage, task), sender);
-                let gone = || Arc::new(internal_datafusion_err!("a job that ended early"));
-                let arrives = receiver.map(move |sent| sent.unwrap_or_else(|_| Err(gone())));
+                waiting.insert(output, sender);
+                let ask = ask.clone();
+                let arrives = async move {
+                    // A job that has ended has answered, or the receiver says so.
+                    let _ = ask.send(output);
+                    let gone = || Arc::new(internal_datafusion_err!("a job that ended early"));
+                    receiver.await.unwrap_or_else(|_| Err(gone()))
+                };
                 arrives.boxed().shared()
             });
         }
@@ -54,10 +64,21 @@ pub fn start(
         let tasks = 0..graph.stages[input.stage].tasks.len();
         tasks.map(|task| arriving[&(input.stage, task)].clone()).collect()
     };
-    let inputs = TaskInputs::new(graph.head_inputs.iter().map(read).collect());
+    let inputs = TaskInputs::once(graph.head_inputs.iter().map(read).collect());
     let id = NEXT_JOB.fetch_add(1, Ordering::Relaxed);
-    let (running, outputs) = (JoinSet::new(), HashMap::new());
-    let job = Job { id, graph, cluster, log, running, outputs, ended: None, answers };
+    let job = Job {
+        id,
+        graph,
+        cluster,
+        log,
+        running: JoinSet::new(),
+        attempts: HashMap::new(),
+        outputs: HashMap::new(),
+        groups: HashMap::new(),
+        ended: None,
+        waiting,
+        asked,
+    };
     (inputs, SpawnedTask::spawn(job.run()))
 }
 
@@ -67,11 +88,16 @@ struct Job {
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
     running: JoinSet<(Attempt, Result<Done>)>,
+    attempts: HashMap<Attempt, AbortHandle>,
     /// The outputs that are kept, by stage and task.
     outputs: HashMap<(usize, usize), Done>,
+    /// Of stages with fewer tasks than planned: whose inputs each task reads.
+    groups: HashMap<usize, Vec<Range<usize>>>,
     /// Of the attempt that ended last, until it is known whether it is kept.
     ended: Option<Done>,
-    answers: Answers,
+    waiting: Waiting,
+    /// What the head waits for, as stage and task.
+    asked: mpsc::UnboundedReceiver<(usize, usize)>,
 }
 
 impl Job {
@@ -79,35 +105,52 @@ impl Job {
         if let Err(error) = self.drive().await {
             // Every reader of the head is told, whichever waits.
             let error = Arc::new(error);
-            for (_, answer) in self.answers.drain() {
+            for (_, answer) in self.waiting.drain() {
                 let _ = answer.send(Err(Arc::clone(&error)));
             }
         }
     }
 
     async fn drive(&mut self) -> Result<()> {
-        let mut progress = Progress::new(self.shapes());
+        let _admitted = self.cluster.admit().await?;
+        let mut progress = Progress::new(self.shapes(), self.cluster.slots());
         let mut actions = progress.begin();
         loop {
             let mut unanswered = None;
             for action in actions {
                 unanswered = self.act(action).await?.or(unanswered);
             }
-            if let Some(event) = unanswered {
-                actions = progress.on(event);
-                continue;
-            }
-            let Some(ended) = self.running.join_next().await else { return Ok(()) };
-            let (attempt, result) = ended.map_err(joined)?;
-            let event = match result {
-                Ok(done) => {
-                    self.log.done(attempt.stage, done.report);
-                    self.ended = Some(done);
-                    Event::Done(attempt)
-                }
-                Err(error) => self.misfortune(attempt, error)?,
+            let event = match unanswered {
+                Some(event) => event,
+                None if progress.is_complete() => return Ok(()),
+                None => self.event().await?,
             };
             actions = progress.on(event);
+        }
+    }
+
+    /// What happens next.
+    async fn event(&mut self) -> Result<Event> {
+        loop {
+            let ended = tokio::select! {
+                Some(ended) = self.running.join_next() => ended,
+                Some((stage, task)) = self.asked.recv() => return Ok(Event::Asked(stage, task)),
+            };
+            let (attempt, result) = match ended {
+                // It was abandoned.
+                Err(ended) if ended.is_cancelled() => continue,
+                ended => ended.map_err(joined)?,
+            };
+            self.attempts.remove(&attempt);
+            return match result {
+                Ok(done) => {
+                    let sizes = done.report.buffer_bytes.clone();
+                    self.log.done(attempt.stage, done.report.clone());
+                    self.ended = Some(done);
+                    Ok(Event::Done(attempt, sizes))
+                }
+                Err(error) => self.misfortune(attempt, error),
+            };
         }
     }
 
@@ -116,7 +159,7 @@ impl Job {
         let event = match Failure::of(&error) {
             Some(Failure::Worker(_)) => Event::Failed(attempt),
             Some(Failure::Lost { stage, task }) => Event::Missing(attempt, *stage, *task),
-            Some(Failure::GivenUp(_)) | None => return Err(error),
+            Some(Failure::GivenUp(_) | Failure::Busy { .. }) | None => return Err(error),
         };
         tracing::info!(job = self.id, ?attempt, %error, "a task runs again");
         self.log.failed(attempt.stage);
@@ -124,13 +167,23 @@ impl Job {
     }
 
     fn shapes(&self) -> Vec<Shape> {
-        let answers = |stage| self.graph.head_inputs.iter().any(|input| input.stage == stage);
+        let in_turn = read_in_turn(&self.graph);
         let stages = self.graph.stages.iter().enumerate();
-        let shapes = stages.map(|(number, stage)| Shape {
-            tasks: stage.tasks.len(),
-            inputs: stage.inputs.iter().map(|input| input.stage).collect(),
-            answers: answers(number),
-            repeatable: stage.determinism == Determinism::Determinate,
+        let shapes = stages.map(|(number, stage)| {
+            let by_hash = stage.inputs.iter().filter(|input| input.read == Read::Own);
+            let alike = stage.tasks.windows(2).all(|pair| pair[0] == pair[1]);
+            let read = self.graph.head_inputs.iter().any(|input| input.stage == number);
+            Shape {
+                tasks: stage.tasks.len(),
+                inputs: stage.inputs.iter().map(|input| input.stage).collect(),
+                by_hash: by_hash.map(|input| input.stage).filter(|_| alike).collect(),
+                answers: match read {
+                    true if in_turn.contains(&number) => Answers::InTurn,
+                    true => Answers::Together,
+                    false => Answers::No,
+                },
+                repeatable: stage.determinism == Determinism::Determinate,
+            }
         });
         shapes.collect()
     }
@@ -147,15 +200,28 @@ impl Job {
             Action::Release(stage, task) => {
                 self.outputs.remove(&(stage, task));
             }
+            Action::Group(stage, groups) => {
+                self.groups.insert(stage, groups);
+            }
+            Action::Abandon(attempt) => {
+                if let Some(running) = self.attempts.remove(&attempt) {
+                    running.abort();
+                }
+                self.log.failed(attempt.stage);
+            }
             Action::Answer(stage, task) => {
-                let buffer = match self.output(stage, task, 0)?.fetch().await {
+                let fetched = match task < self.tasks(stage) {
+                    true => self.output(stage, task, 0)?.fetch().await,
+                    false => Ok(Arc::default()),
+                };
+                let buffer = match fetched {
                     Err(error) if Failure::of(&error).is_some() => {
                         self.log.failed(stage);
                         return Ok(Some(Event::Unanswered(stage, task)));
                     }
                     fetched => fetched?,
                 };
-                if let Some(answer) = self.answers.remove(&(stage, task)) {
+                if let Some(answer) = self.waiting.remove(&(stage, task)) {
                     // A head that has all it wants does not listen any more.
                     let _ = answer.send(Ok(buffer));
                 }
@@ -163,7 +229,9 @@ impl Job {
             Action::Restart => {
                 tracing::info!(job = self.id, "the query begins again");
                 self.running = JoinSet::new();
+                self.attempts.clear();
                 self.outputs.clear();
+                self.groups.clear();
             }
             Action::GiveUp(reason) => return Err(Failure::GivenUp(reason).into()),
         }
@@ -177,24 +245,40 @@ impl Job {
             plan: spec.tasks[task].clone(),
             settings: self.graph.settings.clone(),
             output: spec.output,
+            keys: spec.keys,
             determinism: spec.determinism,
         };
         let inputs: Inputs =
-            spec.inputs.iter().map(|input| self.read(input, task)).collect::<Result<_>>()?;
+            spec.inputs.iter().map(|input| self.read(stage, task, input)).collect::<Result<_>>()?;
         let id = TaskId { job: self.id, stage, task, attempt: number };
         let cluster = Arc::clone(&self.cluster);
-        self.running.spawn(async move { (attempt, cluster.run(id, plan, inputs).await) });
+        let running =
+            self.running.spawn(async move { (attempt, cluster.run(id, plan, inputs).await) });
+        self.attempts.insert(attempt, running);
         Ok(())
     }
 
-    /// The buffers of an input that one task reads.
-    fn read(&self, input: &Input, reader: usize) -> Result<Vec<Arc<dyn TaskOutput>>> {
-        let buffer = match input.read {
-            Read::Own => reader,
-            Read::All => 0,
+    /// Tasks of a stage that run.
+    fn tasks(&self, stage: usize) -> usize {
+        self.groups.get(&stage).map_or(self.graph.stages[stage].tasks.len(), Vec::len)
+    }
+
+    /// The buffers of an input that one task of a stage reads.
+    fn read(&self, stage: usize, task: usize, input: &Input) -> Result<Vec<Arc<dyn TaskOutput>>> {
+        let buffers = match input.read {
+            Read::Own => match self.groups.get(&stage) {
+                Some(groups) => groups[task].clone(),
+                None => task..task + 1,
+            },
+            Read::All => 0..1,
+            Read::Keys => {
+                let keys = self.graph.stages[input.stage].output.buffers();
+                keys..keys + 1
+            }
         };
-        let tasks = 0..self.graph.stages[input.stage].tasks.len();
-        tasks.map(|task| self.output(input.stage, task, buffer)).collect()
+        let wrote = 0..self.tasks(input.stage);
+        let of = |task| buffers.clone().map(move |buffer| self.output(input.stage, task, buffer));
+        wrote.flat_map(of).collect()
     }
 
     fn output(&self, stage: usize, task: usize, buffer: usize) -> Result<Arc<dyn TaskOutput>> {
@@ -202,4 +286,18 @@ impl Job {
         let output = done.and_then(|done| done.outputs.get(buffer)).cloned();
         output.ok_or_else(|| internal_datafusion_err!("stage {stage} has no output of task {task}"))
     }
+}
+
+/// The stages whose outputs the head reads one task after another.
+fn read_in_turn(graph: &StageGraph) -> HashSet<usize> {
+    let mut gathered = HashSet::new();
+    let _ = graph.head.apply(|node| {
+        if let Some(read) = node.downcast_ref::<ExchangeExec>()
+            && matches!(read.exchange(), Exchange::Gather)
+        {
+            gathered.insert(graph.head_inputs[read.input()].stage);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    gathered
 }

@@ -2,17 +2,23 @@
 //! Knows neither SQL text, nor Postgres, nor Ray: a Ray worker loads it without the SQL half.
 //!
 //! - [`roots`] and [`store`]: which files may be read, and reading one version of each.
-//! - [`engine`]: memory, spill, caches, settings of the embedded engine.
+//! - [`engine`]: memory, spill, caches, settings of the embedded engine; [`account`]: who has how
+//!   much of its memory.
 //! - [`slices`]: an operator that lets a join be cancelled.
 //! - [`conjunction`]: an expression that compares before it copies.
-//! - [`dynamic_filter`]: an operator that drops rows a far join will not want.
+//! - [`dynamic_filter`]: an operator that drops rows a far join will not want; [`key_filter`]: the
+//!   same when the join is in another stage.
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
-//! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them.
+//! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]: which
+//!   queries may begin.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
 //!   writes; [`codec`], [`settings`]: how it travels; [`file_scan`]: its leaves.
 //! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.
 //! - [`publish`]: files appear whole or not at all.
 
+pub mod account;
+pub mod admission;
+mod bloom;
 pub mod cluster;
 pub mod codec;
 pub mod conjunction;
@@ -23,7 +29,10 @@ pub mod file_scan;
 pub mod in_process;
 pub mod inputs;
 pub mod job;
+pub mod key_filter;
+mod keys;
 pub mod lossy;
+mod may_contain;
 mod nodes;
 pub mod output;
 pub mod publish;

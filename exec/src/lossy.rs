@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use datafusion::common::Result;
 
+use crate::admission::Admitted;
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::output::Buffer;
 use crate::stage::TaskId;
@@ -31,6 +32,14 @@ impl Lossy {
 
 #[async_trait]
 impl Cluster for Lossy {
+    fn slots(&self) -> usize {
+        self.cluster.slots()
+    }
+
+    async fn admit(&self) -> Result<Admitted, Failure> {
+        self.cluster.admit().await
+    }
+
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let mut done = self.cluster.run(id, task, inputs).await?;
         let first = {

@@ -24,11 +24,12 @@ use crate::codec::unreadable;
 use crate::dynamic_filter::DynamicFilterExec;
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::file_scan;
+use crate::key_filter::{KeyFilter, KeyFilterExec};
 use crate::slices::SliceExec;
 
 #[derive(Clone, PartialEq, Message)]
 struct Node {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
     kind: Option<Kind>,
 }
 
@@ -43,6 +44,8 @@ enum Kind {
     /// The name of the compression of the scan that is the input.
     #[prost(string, tag = "4")]
     Compressed(String),
+    #[prost(message, tag = "5")]
+    KeyFilter(KeyFilterNode),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -94,6 +97,15 @@ struct DynamicFilterNode {
     filters: Vec<PhysicalExprNode>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct KeyFilterNode {
+    #[prost(message, repeated, tag = "1")]
+    filters: Vec<PhysicalExprNode>,
+    /// One for each filter.
+    #[prost(uint64, repeated, tag = "2")]
+    inputs: Vec<u64>,
+}
+
 /// Writes a node without its inputs.
 pub(crate) fn write(
     plan: &Arc<dyn ExecutionPlan>,
@@ -108,6 +120,11 @@ pub(crate) fn write(
         let filters = filter.filters().iter();
         let filters = filters.map(|filter| converter.physical_expr_to_proto(filter, codec));
         Kind::DynamicFilter(DynamicFilterNode { filters: filters.collect::<Result<_>>()? })
+    } else if let Some(told) = plan.downcast_ref::<KeyFilterExec>() {
+        let filters = told.dynamic_expressions_produced();
+        let filters = filters.iter().map(|filter| converter.physical_expr_to_proto(filter, codec));
+        let inputs = told.filters().iter().map(|told| told.input as u64).collect();
+        Kind::KeyFilter(KeyFilterNode { filters: filters.collect::<Result<_>>()?, inputs })
     } else {
         match file_scan::of(plan.as_ref()).map(|(_, files)| files.file_compression_type) {
             Some(how) if how.is_compressed() => Kind::Compressed(how.get_variant().to_string()),
@@ -173,6 +190,7 @@ pub(crate) fn read(
             let filters = parse_physical_exprs(&node.filters, context, &schema, converter)?;
             Ok(Arc::new(DynamicFilterExec::with_filters(Arc::clone(input), filters)))
         }
+        (Some(Kind::KeyFilter(node)), [input]) => read_key_filter(&node, input, context, converter),
         (Some(Kind::Compressed(name)), [input]) => {
             with_compression(input, FileCompressionType::from_str(&name)?)
         }
@@ -218,6 +236,22 @@ fn read_exchange(
         known.add_ordering(exprs);
     }
     Ok(Arc::new(ExchangeExec::new(node.input as usize, exchange, known)))
+}
+
+fn read_key_filter(
+    node: &KeyFilterNode,
+    input: &Arc<dyn ExecutionPlan>,
+    context: &PhysicalPlanDecodeContext<'_>,
+    converter: &dyn PhysicalProtoConverterExtension,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    // The filters are columns of a join in another stage, and of no schema that is here.
+    let filters = parse_physical_exprs(&node.filters, context, &input.schema(), converter)?;
+    let filters = filters.into_iter().zip(&node.inputs).map(|(filter, input)| {
+        let filter = (filter as Arc<dyn std::any::Any + Send + Sync>).downcast();
+        let filter = filter.map_err(|_| internal_datafusion_err!("another kind of filter"))?;
+        Ok(KeyFilter { filter, input: *input as usize })
+    });
+    Ok(Arc::new(KeyFilterExec::new(Arc::clone(input), filters.collect::<Result<_>>()?)))
 }
 
 fn with_compression(

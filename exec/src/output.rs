@@ -12,6 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::BatchPartitioner;
 
+use crate::keys::{Keys, KeysWriter};
 use crate::spool::{Kept, Spool};
 use crate::stage::share;
 
@@ -50,9 +51,18 @@ impl Buffer {
     }
 }
 
-/// How rows are told apart.
+/// How rows are told apart, and what is kept of them besides.
 #[derive(Debug, Clone)]
-pub enum Routing {
+pub(crate) struct Routing {
+    /// Where each row goes.
+    pub(crate) to: Destination,
+    /// The keys to be summed up, if any.
+    pub(crate) keys: Option<Vec<Arc<dyn PhysicalExpr>>>,
+}
+
+/// Where rows go.
+#[derive(Debug, Clone)]
+pub(crate) enum Destination {
     /// By the hash of `keys` into `partitions`, which `readers` tasks share.
     Hash {
         /// What is hashed.
@@ -67,8 +77,9 @@ pub enum Routing {
 }
 
 /// Writes what one partition of a task's plan makes.
-pub struct OutputWriter {
+pub(crate) struct OutputWriter {
     partitioner: Option<BatchPartitioner>,
+    keys: Option<KeysWriter>,
     /// One for each partition of the routing.
     partitions: Vec<PartitionWriter>,
     /// Tasks that read.
@@ -80,32 +91,36 @@ impl OutputWriter {
     ///
     /// # Errors
     /// A routing without partitions.
-    pub fn new(
+    pub(crate) fn new(
         schema: &SchemaRef,
         routing: &Routing,
         batch_rows: usize,
         spool: &Arc<Spool>,
     ) -> Result<Self> {
-        let (partitioner, count, readers) = match routing {
-            Routing::Hash { keys, partitions, readers } => {
+        let (partitioner, count, readers) = match &routing.to {
+            Destination::Hash { keys, partitions, readers } => {
                 let time = Time::new();
                 let by_hash =
                     BatchPartitioner::new_hash_partitioner(keys.clone(), *partitions, time)?;
                 (Some(by_hash), *partitions, *readers)
             }
-            Routing::Whole => (None, 1, 1),
+            Destination::Whole => (None, 1, 1),
         };
+        let keys = routing.keys.clone().map(|keys| KeysWriter::new(keys, schema)).transpose()?;
         let new = |_| PartitionWriter::new(Arc::clone(schema), batch_rows, Arc::clone(spool));
-        Ok(Self { partitioner, partitions: (0..count).map(new).collect(), readers })
+        Ok(Self { partitioner, keys, partitions: (0..count).map(new).collect(), readers })
     }
 
     /// Writes a batch.
     ///
     /// # Errors
     /// What computing the keys said, or a type that Arrow IPC has no form for.
-    pub fn write(&mut self, batch: RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.add(&batch)?;
         }
         let Some(partitioner) = &mut self.partitioner else {
             return self.partitions[0].write(batch);
@@ -117,11 +132,12 @@ impl OutputWriter {
         Ok(())
     }
 
-    /// What was written, for each task that reads.
+    /// What was written, for each task that reads, and the keys of it.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub fn finish(self) -> Result<Vec<Buffer>> {
+    pub(crate) fn finish(self) -> Result<(Vec<Buffer>, Option<Keys>)> {
+        let keys = self.keys.map(KeysWriter::finish).transpose()?;
         let count = self.partitions.len();
         let mut partitions = self.partitions.into_iter();
         let buffers = (0..self.readers).map(|reader| {
@@ -137,8 +153,17 @@ impl OutputWriter {
             }
             Ok(buffer)
         });
-        buffers.collect()
+        Ok((buffers.collect::<Result<_>>()?, keys))
     }
+}
+
+/// A buffer of the keys of a whole task.
+pub(crate) fn keys_buffer(keys: &Keys, spool: &Arc<Spool>) -> Result<Buffer> {
+    let row = keys.to_batch()?;
+    let mut stream = StreamWriter::try_new(Vec::new(), &row.schema())?;
+    stream.write(&row)?;
+    let stream = spool.keep(stream.into_inner()?)?;
+    Ok(Buffer { segments: vec![Segment { partition: 0, stream }], rows: 0 })
 }
 
 /// Writes the rows of one partition. They are put together first: a batch told apart by hash is in

@@ -12,7 +12,8 @@ use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, exec_err};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::cluster::{Cluster, Done, Inputs, TaskOutput};
+use crate::admission::Admitted;
+use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::inputs::{arrived, batches};
 use crate::stage::{Determinism, Output, TaskId};
 use crate::task::TaskPlan;
@@ -35,6 +36,14 @@ impl Repeat {
 
 #[async_trait]
 impl Cluster for Repeat {
+    fn slots(&self) -> usize {
+        self.cluster.slots()
+    }
+
+    async fn admit(&self) -> Result<Admitted, Failure> {
+        self.cluster.admit().await
+    }
+
     async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
         let first = self.cluster.run(id, task.clone(), inputs.clone()).await?;
         let again = TaskId { attempt: id.attempt + 1, ..id };

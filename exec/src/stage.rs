@@ -44,8 +44,21 @@ pub struct Stage {
     pub inputs: Vec<Input>,
     /// Where the rows go.
     pub output: Output,
+    /// Whether each task also writes which keys its rows have, for filters in other stages; in a
+    /// buffer after all others. They are those of the repartition at the root of the task's plan.
+    pub keys: bool,
     /// Whether a task that runs again gives the same rows.
     pub determinism: Determinism,
+}
+
+impl Stage {
+    /// Whether another stage writes the same rows to as many that read.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        self.determinism == Determinism::Determinate
+            && (&self.tasks, &self.inputs, self.output)
+                == (&other.tasks, &other.inputs, other.output)
+            && self.keys == other.keys
+    }
 }
 
 /// One stage's outputs as another stage reads them.
@@ -64,6 +77,8 @@ pub enum Read {
     Own,
     /// From each task its only buffer: a gather when one task reads it, a broadcast when many do.
     All,
+    /// From each task which keys its rows have.
+    Keys,
 }
 
 /// The buffers a task writes.

@@ -15,10 +15,12 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 
+use crate::account::Account;
 use crate::codec::Codec;
 use crate::engine::{Engine, task_context};
 use crate::inputs::TaskInputs;
-use crate::output::{Buffer, OutputWriter, Routing};
+use crate::keys::Keys;
+use crate::output::{Buffer, Destination, OutputWriter, Routing, keys_buffer};
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::stage::{Determinism, Output};
@@ -28,23 +30,27 @@ use crate::stage::{Determinism, Output};
 pub struct Worker {
     engine: Arc<Engine>,
     codec: Codec,
+    share_bytes: usize,
 }
 
 /// A task as it travels.
 #[derive(Debug, Clone)]
 pub struct TaskPlan {
-    /// The encoded plan; rows that go by hash have a repartition at its root.
+    /// The encoded plan; rows that go by hash, or whose keys are wanted, have a repartition at its
+    /// root.
     pub plan: Bytes,
     /// See [`Settings`].
     pub settings: Bytes,
     /// Where the rows go.
     pub output: Output,
+    /// Whether the last buffer has the keys of the rows.
+    pub keys: bool,
     /// Whether it may run again.
     pub determinism: Determinism,
 }
 
 /// What a task did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Rows read from other stages.
     pub rows_in: usize,
@@ -54,8 +60,12 @@ pub struct Report {
     pub rows: usize,
     /// Bytes written.
     pub bytes: usize,
-    /// Bytes of them on disk.
+    /// Bytes of each buffer.
+    pub buffer_bytes: Vec<usize>,
+    /// Bytes of them on disk, and bytes that operators spilled while it ran.
     pub spilled: u64,
+    /// The most its operators and outputs held in memory, bytes.
+    pub memory: usize,
     /// From the first byte read to the last written.
     pub elapsed: Duration,
     /// Waiting for room before that.
@@ -63,9 +73,10 @@ pub struct Report {
 }
 
 impl Worker {
-    /// A worker that shares the engine's memory, spill space, caches and files.
-    pub fn new(engine: Arc<Engine>, codec: Codec) -> Self {
-        Self { engine, codec }
+    /// A worker that shares the engine's spill space, caches and files; each task has so many bytes
+    /// of its memory at most.
+    pub fn new(engine: Arc<Engine>, codec: Codec, share_bytes: usize) -> Self {
+        Self { engine, codec, share_bytes }
     }
 
     /// Runs a task: all partitions of its plan at once, for operators wait for each other's
@@ -77,7 +88,7 @@ impl Worker {
         let begin = Instant::now();
         let context = self.context(&task.settings, inputs)?;
         let plan = self.codec.decode(&task.plan, &context)?;
-        let (plan, routing) = routing(plan, task.output)?;
+        let (plan, routing) = routing(plan, task)?;
         let spool = Spool::new(context.runtime_env());
         let mut writing = JoinSet::new();
         for partition in 0..plan.output_partitioning().partition_count() {
@@ -94,13 +105,23 @@ impl Worker {
         // In the order of the partitions, whichever ended first.
         written.sort_by_key(|(partition, _)| *partition);
         let mut buffers = vec![Buffer::default(); task.output.buffers()];
-        for (_, parts) in written {
+        let mut all_keys: Option<Keys> = None;
+        for (_, (parts, keys)) in written {
             buffers.iter_mut().zip(parts).for_each(|(buffer, part)| buffer.append(part));
+            match (&mut all_keys, keys) {
+                (Some(all), Some(keys)) => all.merge(&keys)?,
+                (all, keys) => *all = keys,
+            }
+        }
+        if let Some(keys) = all_keys {
+            buffers.push(keys_buffer(&keys, &spool)?);
         }
         let report = Report {
             rows: buffers.iter().map(|buffer| buffer.rows).sum(),
             bytes: buffers.iter().map(Buffer::bytes).sum(),
-            spilled: spool.spilled(),
+            buffer_bytes: buffers.iter().map(Buffer::bytes).collect(),
+            spilled: spool.spilled() + spilled_by(&plan),
+            memory: peak(&context),
             elapsed: begin.elapsed(),
             ..Report::default()
         };
@@ -112,7 +133,7 @@ impl Worker {
         let config = settings.session_config()?.with_extension(Arc::new(inputs));
         let pins = settings.pins().map(|(path, e_tag)| (path.into(), e_tag.to_owned()));
         let pins: HashMap<_, _> = pins.collect();
-        Ok(task_context(config, self.engine.task_runtime(pins)))
+        Ok(task_context(config, self.engine.task_runtime(pins, self.share_bytes)))
     }
 }
 
@@ -121,27 +142,44 @@ pub(crate) fn joined(error: tokio::task::JoinError) -> DataFusionError {
     DataFusionError::ExecutionJoin(Box::new(error))
 }
 
+/// Bytes that operators of a plan that has run put on disk.
+fn spilled_by(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let of_node = plan.metrics().and_then(|metrics| metrics.spilled_bytes()).unwrap_or(0);
+    of_node as u64 + plan.children().into_iter().map(spilled_by).sum::<u64>()
+}
+
+fn peak(context: &TaskContext) -> usize {
+    context.memory_pool().downcast_ref::<Account>().map_or(0, Account::peak)
+}
+
 async fn write(
     mut stream: SendableRecordBatchStream,
     mut writer: OutputWriter,
-) -> Result<Vec<Buffer>> {
+) -> Result<(Vec<Buffer>, Option<Keys>)> {
     while let Some(batch) = stream.next().await {
         writer.write(batch?)?;
     }
     writer.finish()
 }
 
-/// Takes the repartition off a plan whose rows go by hash.
+/// Takes the repartition off a plan whose rows go by hash, or whose keys are wanted.
 fn routing(
     plan: Arc<dyn ExecutionPlan>,
-    output: Output,
+    task: &TaskPlan,
 ) -> Result<(Arc<dyn ExecutionPlan>, Routing)> {
-    let Output::Hash { readers } = output else { return Ok((plan, Routing::Whole)) };
-    let Some(root) = plan.downcast_ref::<RepartitionExec>() else {
-        return internal_err!("an exchange by hash without its keys");
+    if task.output == Output::Whole && !task.keys {
+        return Ok((plan, Routing { to: Destination::Whole, keys: None }));
+    }
+    let root = plan.downcast_ref::<RepartitionExec>();
+    let Some((root, Partitioning::Hash(keys, partitions))) =
+        root.map(|root| (root, root.partitioning().clone()))
+    else {
+        return internal_err!("a task without the keys of its rows");
     };
-    let Partitioning::Hash(keys, partitions) = root.partitioning().clone() else {
-        return internal_err!("an exchange by hash without its keys");
+    let wanted = task.keys.then(|| keys.clone());
+    let to = match task.output {
+        Output::Hash { readers } => Destination::Hash { keys, partitions, readers },
+        Output::Whole => Destination::Whole,
     };
-    Ok((Arc::clone(root.input()), Routing::Hash { keys, partitions, readers }))
+    Ok((Arc::clone(root.input()), Routing { to, keys: wanted }))
 }

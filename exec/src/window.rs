@@ -37,6 +37,11 @@ impl Window {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// How many there are.
+    pub fn slots(&self) -> usize {
+        self.state().slots
+    }
+
     /// Room for a task of `job`, when there is some.
     pub async fn acquire(&self, job: u64) -> Permit {
         let asked = {

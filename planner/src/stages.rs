@@ -2,15 +2,21 @@
 //! tasks, each encoded, or why it cannot be; then it runs in one process, which is never an error.
 //!
 //! The steps, in order:
-//! 1. [`build_rows`]: joins that emit rows of their build side do not have it in every task.
-//! 2. [`cut`]: the plan comes apart at its exchanges.
-//! 3. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves.
+//! 1. [`build_rows`]: joins that emit rows of their build side do not have it in every task; among
+//!    them [`not_in`], which asks of the subquery as a whole.
+//! 2. [`early`]: a last stage that only scans has small pieces, so that rows come soon.
+//! 3. [`cut`]: the plan comes apart at its exchanges; [`join_filters`] go from stage to stage.
+//! 4. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves.
+//! 5. [`determinism`]: whether a task that runs again gives the same rows.
 
 mod build_rows;
 mod cut;
 mod determinism;
+mod early;
 mod explain;
 mod filters;
+mod join_filters;
+mod not_in;
 mod scalars;
 mod scans;
 mod split;

@@ -240,6 +240,7 @@ impl<S: Stream> Connection<S> {
             zone: variables.show("timezone").unwrap_or_default(),
             now: self.session.now(),
             runner: Runner::of(variables, self.shared.settings.threads),
+            merge_joins: false,
         }
     }
 

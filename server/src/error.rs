@@ -3,6 +3,7 @@
 //! that chooses a SQLSTATE for an engine error; it never lets a path or an internal text through.
 
 pub mod engine;
+pub mod memory;
 mod words;
 
 use std::fmt;

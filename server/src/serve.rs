@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use exec::admission::Admission;
 use exec::codec::Codec;
 use exec::in_process::InProcess;
 use exec::task::Worker;
@@ -71,8 +72,10 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         planner::session::base_state(config, runtime, Arc::new(crate::text_output::WireText))
             .map_err(|error| engine::from_engine(&error, ""))?;
     let codec = Codec::new(Arc::new(planner::session::functions_of(&base)));
-    let worker = Worker::new(Arc::clone(&engine), codec.clone());
-    let cluster = Arc::new(InProcess::new(worker, settings.threads));
+    let admission = Admission::new(settings.max_queries, settings.queue_timeout);
+    let share_bytes = memory_bytes(&settings) / settings.threads;
+    let worker = Worker::new(Arc::clone(&engine), codec.clone(), share_bytes);
+    let cluster = Arc::new(InProcess::new(worker, settings.threads, admission));
     let address = (settings.listen.host.as_str(), settings.listen.port);
     let listener = TcpListener::bind(address)
         .await
@@ -124,15 +127,19 @@ fn make_engine(settings: &Settings, data_dir: &Path) -> PgResult<Engine> {
     }
     let roots = Roots::open(data_dir, PRIVATE_NAMES, &settings.allow_path)
         .map_err(|error| io("use an allowed path", &error))?;
-    let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
     let options = EngineOptions {
-        memory_bytes: bytes(settings.memory_limit.0),
+        memory_bytes: memory_bytes(settings),
         spill_dir,
         spill_bytes: settings.spill_limit.0,
         threads: settings.threads,
         staging_dir,
     };
     Engine::new(options, Arc::new(roots)).map_err(|error| engine::from_engine(&error, ""))
+}
+
+/// What the engine may use.
+fn memory_bytes(settings: &Settings) -> usize {
+    usize::try_from(settings.memory_limit.0).unwrap_or(usize::MAX)
 }
 
 async fn make_demo(

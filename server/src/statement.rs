@@ -45,8 +45,8 @@ impl Shape {
 /// Where a result's rows come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A plan, run when the rows are wanted.
-    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>),
+    /// A plan, run when the rows are wanted; and how to make another for less memory.
+    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>, Box<query::Again>),
     /// Rows that are there.
     Batch(RecordBatch),
 }

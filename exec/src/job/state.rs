@@ -2,15 +2,22 @@
 //! Decides without doing, so that each rule is a test; the simulator below runs thousands of jobs
 //! with failures, lost outputs, late and repeated reports.
 //!
-//! A task runs when all stages it reads are complete. One that its worker failed runs again, a few
+//! A task runs when all stages it reads are complete. Then the sizes of what it reads are known, and
+//! tasks that would read little by hash become one. What the head reads in turn is made a few tasks
+//! ahead of it: a slow client holds back tasks and not memory, and one that has enough ends them. One that its worker failed runs again, a few
 //! times. An output that is lost is made again by its task, and what that reads before it, as far
 //! back as it was released; but never an indeterminate one that was read before: then the whole
 //! query begins again, or ends when the head has read something.
+
+use std::ops::Range;
 
 /// Attempts at one task that its worker may fail.
 pub const FAILURES_MAX: usize = 4;
 /// Times a query begins again.
 pub const RESTARTS_MAX: usize = 3;
+/// What one task reads by hash at least, bytes, as long as there is so much: the cost of a task is
+/// that of about as many.
+pub const READ_BYTES_MIN: usize = 1 << 20;
 
 /// One stage, as far as its progress matters.
 #[derive(Debug, Clone)]
@@ -19,10 +26,24 @@ pub struct Shape {
     pub tasks: usize,
     /// The stages it reads; each may be named more than once.
     pub inputs: Vec<usize>,
-    /// Whether the query's head reads it.
-    pub answers: bool,
+    /// Those of them that it reads by hash, when its tasks are alike: then one can do the work of
+    /// others.
+    pub by_hash: Vec<usize>,
+    /// Whether the query's head reads it, and how.
+    pub answers: Answers,
     /// Whether a task that runs again gives the same rows.
     pub repeatable: bool,
+}
+
+/// How the query's head reads a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// Not at all.
+    No,
+    /// The outputs of all tasks together.
+    Together,
+    /// One task's output after another's.
+    InTurn,
 }
 
 /// One attempt at a task.
@@ -37,21 +58,30 @@ pub struct Attempt {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// An attempt wrote its outputs.
-    Done(Attempt),
+    /// An attempt wrote its outputs; the bytes of each.
+    Done(Attempt, Vec<usize>),
     /// The worker failed, not the task.
     Failed(Attempt),
+    /// Nothing was heard of an attempt for too long.
+    Silent(Attempt),
     /// The attempt could not read an output: of this stage and task.
     Missing(Attempt, usize, usize),
     /// The head could not be given the outputs of this stage's task.
     Unanswered(usize, usize),
+    /// The head waits for the outputs of this stage's task.
+    Asked(usize, usize),
 }
 
 /// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// A stage has fewer tasks than planned: each reads what was made for these. The others are
+    /// done, and wrote nothing.
+    Group(usize, Vec<Range<usize>>),
+    /// Stop an attempt: another takes its place.
+    Abandon(Attempt),
     /// Run a task: all it reads is there.
     Submit(Attempt),
     /// Keep an attempt's outputs: they are its task's.
@@ -82,6 +112,8 @@ enum Task {
     Done,
     /// Its outputs were released, for all that read them were complete.
     Released,
+    /// Another does its work.
+    Spared,
 }
 
 #[derive(Debug)]
@@ -91,6 +123,12 @@ struct Stage {
     tasks: Vec<Task>,
     failures: Vec<usize>,
     answered: Vec<bool>,
+    /// Bytes each task wrote for each that reads.
+    sizes: Vec<Vec<usize>>,
+    /// Whether it is decided how many of its tasks run.
+    grouped: bool,
+    /// Tasks that the head has asked for, if it reads in turn.
+    asked: usize,
 }
 
 /// The progress of a job.
@@ -100,11 +138,12 @@ pub struct Progress {
     next_attempt: usize,
     restarts: usize,
     ended: bool,
+    ahead: usize,
 }
 
 impl Progress {
-    /// A job that has not begun.
-    pub fn new(shapes: Vec<Shape>) -> Self {
+    /// A job that has not begun. What the head reads in turn is made `ahead` tasks before it asks.
+    pub fn new(shapes: Vec<Shape>, ahead: usize) -> Self {
         let readers = |stage| {
             let reads = |reader: &usize| shapes[*reader].inputs.contains(&stage);
             (0..shapes.len()).filter(reads).collect()
@@ -114,10 +153,13 @@ impl Progress {
             tasks: vec![Task::Waiting; shape.tasks],
             failures: vec![0; shape.tasks],
             answered: vec![false; shape.tasks],
+            sizes: vec![vec![]; shape.tasks],
+            grouped: false,
+            asked: 0,
             shape: shape.clone(),
         };
         let stages = shapes.iter().enumerate().map(stage).collect();
-        Self { stages, next_attempt: 0, restarts: 0, ended: false }
+        Self { stages, next_attempt: 0, restarts: 0, ended: false, ahead }
     }
 
     /// Begins: the stages that read no other.
@@ -131,8 +173,15 @@ impl Progress {
     pub fn on(&mut self, event: Event) -> Vec<Action> {
         let mut actions = vec![];
         match event {
-            Event::Done(attempt) if self.is_wanted(attempt) => self.done(attempt, &mut actions),
+            Event::Done(attempt, sizes) if self.is_wanted(attempt) => {
+                self.stages[attempt.stage].sizes[attempt.task] = sizes;
+                self.done(attempt, &mut actions);
+            }
             Event::Failed(attempt) if self.is_wanted(attempt) => {
+                self.failed(attempt, &mut actions);
+            }
+            Event::Silent(attempt) if self.is_wanted(attempt) => {
+                actions.push(Action::Abandon(attempt));
                 self.failed(attempt, &mut actions);
             }
             Event::Missing(attempt, stage, task) if self.is_wanted(attempt) => {
@@ -142,6 +191,10 @@ impl Progress {
             Event::Unanswered(stage, task) if !self.ended => {
                 self.stages[stage].answered[task] = false;
                 self.lost(stage, task, &mut actions);
+            }
+            Event::Asked(stage, task) if !self.ended => {
+                let stage = &mut self.stages[stage];
+                stage.asked = stage.asked.max(task + 1);
             }
             _ => return actions,
         }
@@ -166,9 +219,19 @@ impl Progress {
         let progress = &mut self.stages[stage];
         progress.tasks[task] = Task::Done;
         actions.push(Action::Keep(attempt));
-        if progress.shape.answers && !progress.answered[task] {
-            progress.answered[task] = true;
-            actions.push(Action::Answer(stage, task));
+        if progress.shape.answers != Answers::No && !progress.answered[task] {
+            for (other, state) in progress.tasks.iter_mut().enumerate() {
+                let spared = *state == Task::Spared && !progress.answered[other];
+                if other == task || spared {
+                    progress.answered[other] = true;
+                    actions.push(Action::Answer(stage, other));
+                }
+            }
+        }
+        if progress.shape.answers != Answers::No && progress.readers.is_empty() {
+            // The head has it, and nobody else wants it.
+            progress.tasks[task] = Task::Released;
+            actions.push(Action::Release(stage, task));
         }
         if progress.is_over() {
             // What it read is released before what reads it begins: the memory may be needed.
@@ -228,8 +291,7 @@ impl Progress {
 
     /// Whether the head has read a task's outputs, or another task has begun to.
     fn was_read(&self, stage: usize, task: usize) -> bool {
-        let begun =
-            |reader: &usize| self.stages[*reader].tasks.iter().any(|task| *task != Task::Waiting);
+        let begun = |reader: &usize| self.stages[*reader].tasks.iter().any(|task| task.has_begun());
         self.stages[stage].answered[task] || self.stages[stage].readers.iter().any(begun)
     }
 
@@ -242,6 +304,7 @@ impl Progress {
         self.restarts += 1;
         for stage in &mut self.stages {
             stage.tasks.fill(Task::Waiting);
+            stage.grouped = false;
         }
         actions.push(Action::Restart);
     }
@@ -260,7 +323,11 @@ impl Progress {
             if !inputs.iter().all(|input| self.stages[*input].is_there()) {
                 continue;
             }
-            for (task, state) in self.stages[number].tasks.iter_mut().enumerate() {
+            self.group(number, actions);
+            let stage = &mut self.stages[number];
+            let in_turn = stage.shape.answers == Answers::InTurn && stage.readers.is_empty();
+            let until = if in_turn { stage.asked + self.ahead } else { usize::MAX };
+            for (task, state) in stage.tasks.iter_mut().enumerate().take(until) {
                 if *state == Task::Waiting {
                     *state = Task::Running(self.next_attempt);
                     let attempt = Attempt { stage: number, task, number: self.next_attempt };
@@ -268,6 +335,27 @@ impl Progress {
                     self.next_attempt += 1;
                 }
             }
+        }
+    }
+
+    /// Decides how many of a stage's tasks run, when all they read is there.
+    fn group(&mut self, number: usize, actions: &mut Vec<Action>) {
+        if self.stages[number].grouped {
+            return;
+        }
+        self.stages[number].grouped = true;
+        let (tasks, inputs) = (self.stages[number].shape.tasks, &self.stages[number].shape.by_hash);
+        if inputs.is_empty() || tasks == 1 {
+            return;
+        }
+        let written = |reader: usize| -> usize {
+            let sizes = inputs.iter().flat_map(|input| &self.stages[*input].sizes);
+            sizes.filter_map(|sizes| sizes.get(reader)).sum()
+        };
+        let groups = groups((0..tasks).map(written));
+        if groups.len() < tasks {
+            self.stages[number].tasks[groups.len()..].fill(Task::Spared);
+            actions.push(Action::Group(number, groups));
         }
     }
 
@@ -289,13 +377,39 @@ impl Progress {
 impl Stage {
     /// Whether all outputs are there to be read.
     fn is_there(&self) -> bool {
-        self.tasks.iter().all(|task| *task == Task::Done)
+        self.tasks.iter().all(|task| matches!(task, Task::Done | Task::Spared))
     }
 
     /// Whether all tasks have been done.
     fn is_over(&self) -> bool {
-        self.tasks.iter().all(|task| matches!(task, Task::Done | Task::Released))
+        let is_over = |task: &Task| matches!(task, Task::Done | Task::Released | Task::Spared);
+        self.tasks.iter().all(is_over)
     }
+}
+
+impl Task {
+    fn has_begun(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Spared)
+    }
+}
+
+/// Neighbours together until they have [`READ_BYTES_MIN`].
+fn groups(sizes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = vec![];
+    let mut open = 0;
+    for (reader, size) in sizes.enumerate() {
+        match groups.last_mut() {
+            Some(group) if open + size <= READ_BYTES_MIN => {
+                group.end = reader + 1;
+                open += size;
+            }
+            _ => {
+                groups.push(reader..reader + 1);
+                open = size;
+            }
+        }
+    }
+    groups
 }
 
 #[cfg(test)]

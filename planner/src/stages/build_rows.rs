@@ -12,8 +12,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, Partiti
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-use super::Width;
 use super::split::partitions;
+use super::{Width, not_in};
 
 /// Makes sure that each build row is emitted by one task only.
 pub(super) fn once(plan: Arc<dyn ExecutionPlan>, width: Width) -> Result<Arc<dyn ExecutionPlan>> {
@@ -26,7 +26,10 @@ pub(super) fn once(plan: Arc<dyn ExecutionPlan>, width: Width) -> Result<Arc<dyn
             && emits_build_rows(*join.join_type())
             && partitions(join.right()) > 1
         {
-            let changed = if join.null_aware { in_one(join) } else { by_hash(join, width.total()) };
+            let changed = match join.null_aware {
+                true => not_in::by_hash(join, width.total())?.map_or_else(|| in_one(join), Ok),
+                false => by_hash(join, width.total()),
+            };
             return changed.map(Transformed::yes);
         }
         if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>()

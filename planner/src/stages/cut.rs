@@ -12,6 +12,7 @@ use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -23,8 +24,9 @@ use exec::exchange::{Exchange, ExchangeExec};
 use exec::settings::Settings;
 use exec::stage::{Determinism, Input, Output, Read, Stage, StageGraph};
 
+use super::join_filters::{self, Found, Source};
 use super::split::{Share, partitions, replicated};
-use super::{Local, Width, determinism, filters, scalars, scans};
+use super::{Local, Width, determinism, early, filters, scalars, scans};
 use crate::children::map_children;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -38,7 +40,13 @@ pub(super) fn cut(
 ) -> Result<StageGraph, Local> {
     let mut settings = Settings::of(config);
     scans::pin(plan, &mut settings);
-    let mut cutter = Cutter { width, codec, stages: vec![], scope: None };
+    let in_pieces = early::pieces(plan)?;
+    let (plan, pieces) = match in_pieces {
+        Some((plan, last)) => (&plan.clone(), Some(last)),
+        None => (plan, None),
+    };
+    let (wanted, found) = (vec![], Found::default());
+    let mut cutter = Cutter { width, codec, stages: vec![], scope: None, wanted, found, pieces };
     let tasks = cutter.tasks(plan);
     let mut inputs = vec![];
     let last = cutter.below(plan, &mut inputs, tasks)?;
@@ -55,9 +63,11 @@ pub(super) fn cut(
 /// How a stage's rows leave it.
 enum Sent {
     /// By hash of a repartition that stays at the root of the plan.
-    Hash { by: Partitioning, readers: usize },
+    Hash { by: Partitioning, readers: usize, keys: bool },
     /// As they come.
     Whole,
+    /// As they come, with their keys: a repartition by them, which is not done, is at the root.
+    Keyed(Partitioning),
     /// So many of each partition at most.
     Limited(usize),
     /// Each task's in an order.
@@ -70,6 +80,12 @@ struct Cutter<'a> {
     stages: Vec<Stage>,
     /// The scalar subqueries whose values the stage being cut may need.
     scope: Option<Scope>,
+    /// Build sides about to be cut whose keys are wanted.
+    wanted: Vec<(Plan, Source)>,
+    /// Filters whose keys are found by stages that are cut.
+    found: Found,
+    /// The last stage, when it has a task for each few of its partitions, however many there are.
+    pieces: Option<Plan>,
 }
 
 /// Scalar subqueries: a stage with the value of each.
@@ -86,7 +102,12 @@ impl Cutter<'_> {
 
     /// Tasks of the stage that a node is in.
     fn tasks(&self, node: &Plan) -> usize {
-        self.width.tasks_for(spread(node))
+        match &self.pieces {
+            Some(last) if Arc::ptr_eq(last, node) => {
+                partitions(node).div_ceil(self.width.partitions).max(1)
+            }
+            _ => self.width.tasks_for(spread(node)),
+        }
     }
 
     /// Makes a stage of a plan.
@@ -111,16 +132,23 @@ impl Cutter<'_> {
             if keys.iter().any(scalars::within) {
                 return Err(Local("a scalar subquery is the key of an exchange".to_owned()));
             }
-            let sent = Sent::Hash { by: by.clone(), readers: tasks };
+            let source = self.wanted(node).filter(|source| source.keys == *keys);
+            let sent = Sent::Hash { by: by.clone(), readers: tasks, keys: source.is_some() };
             let stage = self.stage(repartition.input(), &sent)?;
+            self.finds(source, stage);
             let exchange = Exchange::Hash { keys: keys.clone(), partitions: *count };
             return Ok(reading(inputs, stage, exchange, node));
         }
         if let Some(gather) = node.downcast_ref::<CoalescePartitionsExec>()
             && partitions(gather.input()) > 1
         {
-            let sent = gather.fetch().map_or(Sent::Whole, Sent::Limited);
+            let source = self.wanted(node).filter(|_| gather.fetch().is_none());
+            let sent = match gather.fetch() {
+                Some(fetch) => Sent::Limited(fetch),
+                None => Sent::whole(source.as_ref()),
+            };
             let stage = self.stage(gather.input(), &sent)?;
+            self.finds(source, stage);
             let read = reading(inputs, stage, Exchange::Gather, node);
             return Ok(match gather.fetch() {
                 // Whoever reads, reads the same rows in the same order.
@@ -143,6 +171,11 @@ impl Cutter<'_> {
             self.scope = Some(self.scope_of(subqueries)?);
             return self.below(subqueries.input(), inputs, tasks);
         }
+        if let Some(join) = node.downcast_ref::<HashJoinExec>()
+            && let Some(source) = join_filters::source(join)
+        {
+            self.wanted.push((Arc::clone(join.left()), source));
+        }
         let build = if tasks > 1 { replicated(node)?.map(|(build, _)| build) } else { None };
         map_children(node, |child| match build {
             Some(build) if Arc::ptr_eq(build, child) => self.broadcast(child, inputs, tasks),
@@ -161,8 +194,22 @@ impl Cutter<'_> {
         if gathers.is_some_and(|gather| partitions(gather.input()) > 1) {
             return self.below(node, inputs, tasks);
         }
-        let stage = self.stage(node, &Sent::Whole)?;
+        let source = self.wanted(node);
+        let stage = self.stage(node, &Sent::whole(source.as_ref()))?;
+        self.finds(source, stage);
         Ok(reading(inputs, stage, Exchange::Gather, node))
+    }
+
+    /// The filter that a build side which is cut here is to find the keys of.
+    fn wanted(&mut self, build: &Plan) -> Option<Source> {
+        let place = self.wanted.iter().position(|(wanted, _)| Arc::ptr_eq(wanted, build));
+        place.map(|place| self.wanted.swap_remove(place).1)
+    }
+
+    fn finds(&mut self, source: Option<Source>, stage: usize) {
+        if let Some(source) = source {
+            self.found.add(source, stage);
+        }
     }
 
     fn scope_of(&mut self, node: &ScalarSubqueryExec) -> Result<Scope, Local> {
@@ -185,7 +232,7 @@ impl Cutter<'_> {
         tasks: usize,
         sent: &Sent,
     ) -> Result<usize, Local> {
-        let plan = filters::live(&plan)?;
+        let plan = filters::live(&self.found.tell(plan, &mut inputs)?)?;
         let mut parts = vec![];
         for task in 0..tasks {
             let share = Share { task, tasks, width: self.width };
@@ -205,7 +252,13 @@ impl Cutter<'_> {
         let output = sent.output();
         let limited = matches!(sent, Sent::Limited(_) | Sent::Ordered { fetch: Some(_), .. });
         let determinism = if limited { Determinism::Indeterminate } else { determinism::of(&plan) };
-        self.stages.push(Stage { plan, tasks: encoded, inputs, output, determinism });
+        let keys = matches!(sent, Sent::Hash { keys: true, .. } | Sent::Keyed(_));
+        let stage = Stage { plan, tasks: encoded, inputs, output, keys, determinism };
+        // What is the same runs once: a common table expression, a table joined with itself.
+        if let Some(same) = self.stages.iter().position(|other| other.does_the_same(&stage)) {
+            return Ok(same);
+        }
+        self.stages.push(stage);
         Ok(self.stages.len() - 1)
     }
 
@@ -244,6 +297,13 @@ impl Cutter<'_> {
 }
 
 impl Sent {
+    fn whole(source: Option<&Source>) -> Self {
+        match source {
+            Some(source) => Self::Keyed(Partitioning::Hash(source.keys.clone(), 1)),
+            None => Self::Whole,
+        }
+    }
+
     fn output(&self) -> Output {
         match self {
             Self::Hash { readers, .. } => Output::Hash { readers: *readers },
@@ -254,7 +314,9 @@ impl Sent {
     /// A task's plan with what its rows need before they leave.
     fn wrap(&self, plan: Plan) -> Result<Plan, Local> {
         Ok(match self {
-            Self::Hash { by, .. } => Arc::new(RepartitionExec::try_new(plan, by.clone())?),
+            Self::Hash { by, .. } | Self::Keyed(by) => {
+                Arc::new(RepartitionExec::try_new(plan, by.clone())?)
+            }
             Self::Whole => plan,
             Self::Limited(fetch) => Arc::new(LocalLimitExec::new(plan, *fetch)),
             Self::Ordered { ordering, fetch } => {
@@ -275,7 +337,9 @@ impl Sent {
         let over = |plan| Arc::new(ScalarSubqueryExec::new(plan, links, scope.results.clone()));
         match (self, plan.downcast_ref::<RepartitionExec>()) {
             // The repartition of an exchange stays at the root.
-            (Self::Hash { .. }, Some(root)) => self.wrap(over(Arc::clone(root.input()))),
+            (Self::Hash { .. } | Self::Keyed(_), Some(root)) => {
+                self.wrap(over(Arc::clone(root.input())))
+            }
             _ => Ok(over(plan)),
         }
     }

@@ -18,12 +18,14 @@ pub fn explain(graph: &StageGraph, figures: Option<&[StageFigures]>, verbose: bo
             Output::Hash { readers } => format!("rows by hash to {readers}"),
             Output::Whole => "rows whole".to_owned(),
         };
+        let keys = if stage.keys { " and keys" } else { "" };
         let reads = inputs(&stage.inputs);
         let class = match stage.determinism {
             Determinism::Determinate => "",
             Determinism::Indeterminate => ", indeterminate",
         };
-        let _ = writeln!(text, "Stage {number}: {tasks} task{plural}, {output}{class}; {reads}");
+        let _ =
+            writeln!(text, "Stage {number}: {tasks} task{plural}, {output}{keys}{class}; {reads}");
         if let Some(figures) = figures.and_then(|figures| figures.get(number)) {
             let _ = writeln!(text, "  {}", measured(figures));
         }
@@ -55,6 +57,7 @@ fn inputs(inputs: &[Input]) -> String {
         let read = match input.read {
             Read::Own => "by hash",
             Read::All => "whole",
+            Read::Keys => "keys",
         };
         format!("{place}: stage {} {read}", input.stage)
     };

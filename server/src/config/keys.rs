@@ -127,6 +127,13 @@ settings! {
     threads: usize, "threads",
         Computed("the cores this process may use", |basis| basis.cores.to_string());
 
+    /// Staged queries that run at the same time; the next one waits. They share the threads task by
+    /// task, so more of them make each slower and not all faster; a hundred keep small ones quick.
+    max_queries: usize, "queries", Fixed("100");
+
+    /// How long a staged query waits for room before it ends with 53400.
+    queue_timeout: Duration, "time", Fixed("1min");
+
     /// Sessions at the same time; the next one is refused with 53300. High, because an idle
     /// session is a socket and some kilobytes here and not a process.
     max_connections: usize, "sessions", Fixed("10000");

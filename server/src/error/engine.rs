@@ -15,6 +15,7 @@ use planner::parse::{self, ParseError};
 use planner::resolve::NameError;
 use planner::tables::LocationError;
 
+use super::memory::exhausted;
 use super::words;
 use crate::error::{PgError, SqlState};
 
@@ -102,9 +103,17 @@ fn chain(error: &DataFusionError) -> Option<PgError> {
 
 /// What the cluster could not make good.
 fn from_failure(failure: &Failure) -> PgError {
-    let repeat = matches!(failure, Failure::GivenUp(Reason::Unrepeatable));
-    let state = if repeat { SqlState::SerializationFailure } else { SqlState::ConnectionFailure };
-    PgError::new(state, failure.to_string()).hint("Run the statement again.")
+    let (state, hint) = match failure {
+        Failure::Busy { .. } => (
+            SqlState::ConfigurationLimit,
+            "Try again later, or raise max_queries or queue_timeout.",
+        ),
+        Failure::GivenUp(Reason::Unrepeatable) => {
+            (SqlState::SerializationFailure, "Run the statement again.")
+        }
+        _ => (SqlState::ConnectionFailure, "Run the statement again."),
+    };
+    PgError::new(state, failure.to_string()).hint(hint)
 }
 
 /// Finds an error of ours, or of the store, below any number of foreign wrappers.
@@ -266,15 +275,4 @@ fn from_arrow(error: &ArrowError) -> Option<PgError> {
         }
         _ => return None,
     })
-}
-
-fn exhausted(text: &str) -> PgError {
-    if text.contains("disk") || text.contains("temp") {
-        return PgError::new(SqlState::DiskFull, "the query needs more spill space than allowed")
-            .hint("Raise spill_limit, or let the query work on less at once.");
-    }
-    let operator = text.split(['(', '#']).next().unwrap_or("").rsplit(' ').next().unwrap_or("");
-    let error = PgError::new(SqlState::OutOfMemory, "out of memory")
-        .hint("Raise memory_limit, or let the query work on less at once.");
-    if operator.is_empty() { error } else { error.detail(format!("In {operator}.")) }
 }

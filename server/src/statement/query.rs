@@ -36,6 +36,8 @@ pub struct Context {
     pub now: std::time::SystemTime,
     /// What runs its queries.
     pub runner: Runner,
+    /// Whether joins sort both sides instead of keeping one in memory.
+    pub merge_joins: bool,
 }
 
 impl Context {
@@ -48,6 +50,7 @@ impl Context {
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = Some(self.now.into());
         state.config_mut().options_mut().execution.time_zone = Some(self.zone.clone());
+        state.config_mut().options_mut().optimizer.prefer_hash_join = !self.merge_joins;
         self.runner.configure(state.config_mut());
         state
     }
@@ -139,10 +142,38 @@ pub async fn ready(
         return Ok(constant_rows(constant));
     }
     let Some(query) = &planned.query else { return Err(PgError::unsupported("this statement")) };
-    let placed = place(context, sql, query, values).await?;
+    let placed = place(context, sql, query, values.clone()).await?;
+    let again = Again { context: context.clone(), sql: sql.into(), query: query.clone(), values };
     // The columns were described before; the plan's own names and metadata may say less.
     let shape = planned.shape.clone();
-    Ok(Outcome::Rows { shape, source: Source::Plan(placed.plan, placed.task), verb: "SELECT" })
+    Ok(Outcome::Rows {
+        shape,
+        source: Source::Plan(placed.plan, placed.task, Box::new(again)),
+        verb: "SELECT",
+    })
+}
+
+/// How to plan a query once more, with joins that need less memory.
+#[derive(Debug, Clone)]
+pub struct Again {
+    context: Context,
+    sql: Arc<str>,
+    query: Query,
+    values: Vec<ScalarValue>,
+}
+
+impl Again {
+    /// Plans the query, on the threads for that.
+    ///
+    /// # Errors
+    /// As [`ready`].
+    pub async fn place(self) -> PgResult<Placed> {
+        let Self { mut context, sql, query, values } = self;
+        context.merge_joins = true;
+        let planning = context.shared.planning.clone();
+        let placing = async move { place(&context, &sql, &query, values).await };
+        planning.spawn(placing).await.unwrap_or_else(|error| Err(engine::incident(&error)))
+    }
 }
 
 /// A plan where it is to run.

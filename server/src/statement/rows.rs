@@ -7,16 +7,16 @@ use std::task::Poll;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::query::Again;
 use super::{Shape, Source};
 use crate::cancel::Cancel;
 use crate::encode::{Format, FormatOptions, RowEncoder};
-use crate::error::{PgResult, engine};
+use crate::error::{PgResult, engine, memory};
 use crate::limits::{CHUNKS_IN_FLIGHT_COUNT, OUTPUT_CHUNK_BYTES};
 use crate::shared::Shared;
 
@@ -27,6 +27,8 @@ const ROWS_AT_ONCE_MAX: usize = 2_048;
 pub struct Rows {
     source: Option<Source>,
     stream: Option<SendableRecordBatchStream>,
+    /// Until the first batch: what to do when the memory is not enough.
+    again: Option<Box<Again>>,
     encoder: RowEncoder,
     batch: Option<(RecordBatch, usize)>,
 }
@@ -67,7 +69,7 @@ impl Rows {
         options: &FormatOptions,
     ) -> PgResult<Self> {
         let encoder = RowEncoder::new(&shape.schema, formats, options)?;
-        Ok(Self { source: Some(source), stream: None, encoder, batch: None })
+        Ok(Self { source: Some(source), stream: None, again: None, encoder, batch: None })
     }
 
     /// The rows if they are all there already, encoded without leaving this thread.
@@ -101,7 +103,6 @@ impl Rows {
         limit: Option<usize>,
         chunks: &mpsc::Sender<BytesMut>,
     ) -> PgResult<End> {
-        let engine_error = |error| engine::from_engine(&error, "");
         let mut out = BytesMut::new();
         let mut sent = 0;
         loop {
@@ -110,7 +111,7 @@ impl Rows {
                 return Ok(End::Suspended(sent, Box::new(self)));
             }
             if self.batch.is_none() {
-                let next = self.next_batch(chunks, &mut out).await.map_err(engine_error)?;
+                let next = self.next_batch(chunks, &mut out).await?;
                 let Some(batch) = next else {
                     flush(chunks, &mut out).await;
                     return Ok(End::Complete(sent));
@@ -144,18 +145,37 @@ impl Rows {
         &mut self,
         chunks: &mpsc::Sender<BytesMut>,
         out: &mut BytesMut,
-    ) -> Result<Option<RecordBatch>> {
+    ) -> PgResult<Option<RecordBatch>> {
+        let engine_error = |error| engine::from_engine(&error, "");
         match self.source.take() {
             Some(Source::Batch(batch)) => return Ok(Some(batch)),
-            Some(Source::Plan(plan, context)) => self.stream = Some(execute_stream(plan, context)?),
+            Some(Source::Plan(plan, context, again)) => {
+                self.stream = Some(execute_stream(plan, context).map_err(engine_error)?);
+                self.again = Some(again);
+            }
             None => {}
         }
-        let Some(stream) = &mut self.stream else { return Ok(None) };
-        if let Poll::Ready(batch) = futures::poll!(stream.next()) {
-            return batch.transpose();
+        loop {
+            let Some(stream) = &mut self.stream else { return Ok(None) };
+            let next = match futures::poll!(stream.next()) {
+                Poll::Ready(next) => next,
+                Poll::Pending => {
+                    flush(chunks, out).await;
+                    stream.next().await
+                }
+            };
+            match (next.transpose(), self.again.take()) {
+                (Err(error), Some(again)) if memory::is_hash_join(&error) => {
+                    tracing::info!(%error, "a query is planned again with merge joins");
+                    // The first plan's memory is given back before the second asks for it.
+                    self.stream = None;
+                    let placed = again.place().await?;
+                    let stream = execute_stream(placed.plan, placed.task);
+                    self.stream = Some(stream.map_err(engine_error)?);
+                }
+                (next, _) => return next.map_err(engine_error),
+            }
         }
-        flush(chunks, out).await;
-        stream.next().await.transpose()
     }
 }
 

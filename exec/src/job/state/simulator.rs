@@ -1,5 +1,5 @@
 //! Thousands of jobs with random graphs and random misfortune, from a seed. Checked of each: it
-//! ends; an attempt is submitted only when all it reads is kept; no output is answered twice, none
+//! ends; no attempt waits for ever, for one that says nothing is taken for lost; an attempt is submitted only when all it reads is kept; no output is answered twice, none
 //! is mixed of attempts that may differ; nothing is left unreleased.
 
 use std::collections::{HashMap, HashSet};
@@ -9,6 +9,7 @@ use super::*;
 const JOBS: u64 = 40_000;
 /// Events after which a job that has not ended never will.
 const EVENTS_MAX: usize = 20_000;
+const AHEAD: usize = 2;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): few lines, and the same on every machine.
 struct Chance(u64);
@@ -35,9 +36,14 @@ fn graph(chance: &mut Chance) -> Vec<Shape> {
     let count = 1 + chance.below(6);
     let mut shapes: Vec<Shape> = vec![];
     for number in 0..count {
-        let inputs = (0..number).filter(|_| chance.percent(40)).collect();
+        let inputs: Vec<_> = (0..number).filter(|_| chance.percent(40)).collect();
+        let by_hash = inputs.iter().copied().filter(|_| chance.percent(50)).collect();
         let (tasks, repeatable) = (1 + chance.below(4), chance.percent(75));
-        shapes.push(Shape { tasks, inputs, answers: number + 1 == count, repeatable });
+        let answers = match number + 1 == count {
+            true => [Answers::Together, Answers::InTurn][chance.below(2)],
+            false => Answers::No,
+        };
+        shapes.push(Shape { tasks, inputs, by_hash, answers, repeatable });
     }
     shapes
 }
@@ -50,6 +56,10 @@ struct World {
     stray: Vec<Attempt>,
     kept: HashMap<(usize, usize), Attempt>,
     answered: HashSet<(usize, usize)>,
+    /// Tasks of stages that have fewer than planned.
+    groups: HashMap<usize, Vec<Range<usize>>>,
+    /// Tasks that the head has asked for.
+    asked: usize,
     /// Outputs the head will say it did not get.
     unanswered: Vec<(usize, usize)>,
     gave_up: bool,
@@ -69,9 +79,21 @@ impl World {
         for action in actions {
             match action {
                 Action::Submit(attempt) => self.submit(shapes, attempt),
+                Action::Group(stage, groups) => {
+                    let all = groups.iter().flat_map(Range::clone).collect::<Vec<_>>();
+                    assert_eq!(all, (0..shapes[stage].tasks).collect::<Vec<_>>());
+                    assert!(self.groups.insert(stage, groups).is_none(), "grouped twice");
+                }
+                Action::Abandon(attempt) => {
+                    self.running.retain(|running| *running != attempt);
+                    self.stray.push(attempt);
+                }
                 Action::Keep(attempt) => {
                     let key = (attempt.stage, attempt.task);
                     assert!(self.kept.insert(key, attempt).is_none(), "kept twice: {attempt:?}");
+                }
+                Action::Answer(stage, task) if task >= self.tasks(shapes, stage) => {
+                    assert!(self.answered.insert((stage, task)), "answered twice");
                 }
                 Action::Answer(stage, task) => {
                     assert!(self.kept.contains_key(&(stage, task)), "answered before it was kept");
@@ -88,6 +110,7 @@ impl World {
                     assert!(self.answered.is_empty(), "restarted after an answer");
                     self.stray.append(&mut self.running);
                     self.kept.clear();
+                    self.groups.clear();
                     self.restarts += 1;
                 }
                 Action::GiveUp(_) => self.gave_up = true,
@@ -95,10 +118,19 @@ impl World {
         }
     }
 
+    /// Tasks of a stage that run.
+    fn tasks(&self, shapes: &[Shape], stage: usize) -> usize {
+        self.groups.get(&stage).map_or(shapes[stage].tasks, Vec::len)
+    }
+
     fn submit(&mut self, shapes: &[Shape], attempt: Attempt) {
         assert!(!self.gave_up, "submitted after the end");
+        assert!(attempt.task < self.tasks(shapes, attempt.stage), "submitted a spared task");
+        if shapes[attempt.stage].answers == Answers::InTurn {
+            assert!(attempt.task < self.asked + AHEAD, "submitted before it was asked for");
+        }
         for &input in &shapes[attempt.stage].inputs {
-            for task in 0..shapes[input].tasks {
+            for task in 0..self.tasks(shapes, input) {
                 let kept = self.kept.get(&(input, task)).expect("submitted before its input");
                 if !shapes[input].repeatable {
                     self.reads.push((attempt, *kept));
@@ -126,13 +158,22 @@ impl World {
         }
         if !self.stray.is_empty() && (self.running.is_empty() || chance.percent(10)) {
             let late = chance.below(self.stray.len());
-            return Event::Done(self.stray.swap_remove(late));
+            return Event::Done(self.stray.swap_remove(late), sizes(chance));
+        }
+        let last = shapes.len() - 1;
+        if self.asks(shapes) && (self.running.is_empty() || chance.percent(20)) {
+            self.asked += 1;
+            return Event::Asked(last, self.asked - 1);
         }
         let attempt = self.running.swap_remove(chance.below(self.running.len()));
         let inputs = &shapes[attempt.stage].inputs;
         if chance.percent(misfortune) && !inputs.is_empty() {
             let input = inputs[chance.below(inputs.len())];
-            return Event::Missing(attempt, input, chance.below(shapes[input].tasks));
+            return Event::Missing(attempt, input, chance.below(self.tasks(shapes, input)));
+        }
+        if chance.percent(misfortune) {
+            self.running.push(attempt);
+            return Event::Silent(attempt);
         }
         if chance.percent(misfortune) {
             if chance.percent(20) {
@@ -143,8 +184,21 @@ impl World {
         if chance.percent(5) {
             self.stray.push(attempt);
         }
-        Event::Done(attempt)
+        Event::Done(attempt, sizes(chance))
     }
+
+    /// Whether the head may ask for another task's output: it has all before it.
+    fn asks(&self, shapes: &[Shape]) -> bool {
+        let last = shapes.len() - 1;
+        shapes[last].answers == Answers::InTurn
+            && self.asked < shapes[last].tasks
+            && (0..self.asked).all(|task| self.answered.contains(&(last, task)))
+    }
+}
+
+/// What an attempt wrote for each of as many tasks as there may be.
+fn sizes(chance: &mut Chance) -> Vec<usize> {
+    (0..4).map(|_| chance.below(READ_BYTES_MIN)).collect()
 }
 
 /// Runs one job; whether it was answered, and how often it began again.
@@ -152,11 +206,11 @@ fn run(seed: u64) -> (bool, usize) {
     let mut chance = Chance(seed);
     let shapes = graph(&mut chance);
     let misfortune = [0, 2, 10, 30][chance.below(4)];
-    let mut job = Progress::new(shapes.clone());
+    let mut job = Progress::new(shapes.clone(), AHEAD);
     let mut world = World::default();
     world.act(&shapes, job.begin(), &mut chance, misfortune);
     for _ in 0..EVENTS_MAX {
-        let quiet = world.running.is_empty() && world.stray.is_empty();
+        let quiet = world.running.is_empty() && world.stray.is_empty() && !world.asks(&shapes);
         if world.gave_up || (quiet && world.unanswered.is_empty()) {
             break;
         }
