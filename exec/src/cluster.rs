@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result};
 
+use crate::job::attempt::AttemptWatch;
 use crate::job::state::{Attempt, Reason};
 use crate::output::Buffer;
 use crate::stage::TaskId;
@@ -91,9 +92,15 @@ impl From<Failure> for DataFusionError {
 #[async_trait]
 pub trait Cluster: fmt::Debug + Send + Sync {
     /// Runs one attempt at a task, when there is room. Dropping the future cancels the task, and
-    /// nothing of it is kept.
+    /// nothing of it is kept. Tells `watch` when it begins.
     ///
     /// # Errors
     /// What the task said, or why it cannot run.
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done>;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done>;
 }

@@ -10,6 +10,7 @@ use datafusion::common::Result;
 
 use crate::cluster::{Cluster, Done, Inputs, TaskOutput};
 use crate::inputs::{TaskInputs, arrived};
+use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
 use crate::stage::TaskId;
 use crate::task::{Report, TaskPlan, Worker};
@@ -36,9 +37,16 @@ impl InProcess {
 
 #[async_trait]
 impl Cluster for InProcess {
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
         let asked = Instant::now();
         let _room = self.window.acquire(id.job).await;
+        watch.started();
         tracing::trace!(%id, "task starts");
         let queued = asked.elapsed();
         let (mut rows_in, mut bytes_in) = (0, 0);

@@ -3,6 +3,7 @@
 //! reached) or failed, its tasks are cancelled and its outputs released. What is done next is
 //! decided in [`state`].
 
+pub mod attempt;
 pub mod log;
 pub mod state;
 
@@ -101,7 +102,6 @@ impl Job {
             let (attempt, result) = ended.map_err(joined)?;
             let event = match result {
                 Ok(done) => {
-                    self.log.done(attempt.stage, done.report);
                     self.ended = Some(done);
                     Event::Done(attempt)
                 }
@@ -119,7 +119,6 @@ impl Job {
             Some(Failure::GivenUp(_)) | None => return Err(error),
         };
         tracing::info!(job = self.id, ?attempt, %error, "a task runs again");
-        self.log.failed(attempt.stage);
         Ok(event)
     }
 
@@ -150,7 +149,7 @@ impl Job {
             Action::Answer(stage, task) => {
                 let buffer = match self.output(stage, task, 0)?.fetch().await {
                     Err(error) if Failure::of(&error).is_some() => {
-                        self.log.failed(stage);
+                        self.log.lost(stage);
                         return Ok(Some(Event::Unanswered(stage, task)));
                     }
                     fetched => fetched?,
@@ -183,7 +182,12 @@ impl Job {
             spec.inputs.iter().map(|input| self.read(input, task)).collect::<Result<_>>()?;
         let id = TaskId { job: self.id, stage, task, attempt: number };
         let cluster = Arc::clone(&self.cluster);
-        self.running.spawn(async move { (attempt, cluster.run(id, plan, inputs).await) });
+        let watch = self.log.submitted(attempt);
+        self.running.spawn(async move {
+            let result = cluster.run(id, plan, inputs, &watch).await;
+            watch.ended(&result);
+            (attempt, result)
+        });
         Ok(())
     }
 

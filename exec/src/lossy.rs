@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::common::Result;
 
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
+use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
 use crate::stage::TaskId;
 use crate::task::TaskPlan;
@@ -31,8 +32,14 @@ impl Lossy {
 
 #[async_trait]
 impl Cluster for Lossy {
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
-        let mut done = self.cluster.run(id, task, inputs).await?;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
+        let mut done = self.cluster.run(id, task, inputs, watch).await?;
         let first = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.insert((id.stage, id.task))

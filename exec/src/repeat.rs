@@ -14,6 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use crate::cluster::{Cluster, Done, Inputs, TaskOutput};
 use crate::inputs::{arrived, batches};
+use crate::job::attempt::AttemptWatch;
 use crate::stage::{Determinism, Output, TaskId};
 use crate::task::TaskPlan;
 
@@ -35,10 +36,16 @@ impl Repeat {
 
 #[async_trait]
 impl Cluster for Repeat {
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
-        let first = self.cluster.run(id, task.clone(), inputs.clone()).await?;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
+        let first = self.cluster.run(id, task.clone(), inputs.clone(), watch).await?;
         let again = TaskId { attempt: id.attempt + 1, ..id };
-        let second = self.cluster.run(again, task.clone(), inputs).await?;
+        let second = self.cluster.run(again, task.clone(), inputs, watch).await?;
         if task.determinism == Determinism::Determinate {
             for (first, second) in first.outputs.iter().zip(&second.outputs) {
                 if rows(first, task.output).await? != rows(second, task.output).await? {
