@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::{SessionState, TaskContext, session_state::SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use exec::staged::StagedExec;
 use planner::parse::Parsed;
 use planner::query::{self, Query};
 use planner::stages::Local;
@@ -18,6 +19,7 @@ use crate::catalog::{Scope, StatementCatalog};
 use crate::constants::{self, Constant};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::COLUMNS_MAX_COUNT;
+use crate::queries;
 use crate::shared::Shared;
 
 /// How often a statement whose files change is planned.
@@ -36,6 +38,8 @@ pub struct Context {
     pub now: std::time::SystemTime,
     /// What runs its queries.
     pub runner: Runner,
+    /// The query it is, for those who look on.
+    pub query: Option<Arc<queries::Query>>,
 }
 
 impl Context {
@@ -172,6 +176,9 @@ pub async fn place(
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
     let plan = physical(&state, &optimized).await.map_err(engine_error)?;
     let (plan, local) = context.runner.place(&context.shared, plan, state.config());
+    if let Some(query) = &context.query {
+        query.placed(plan.downcast_ref::<StagedExec>().map(|job| Arc::clone(job.log())));
+    }
     let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
     Ok(Placed { plan, task, local })
 }
