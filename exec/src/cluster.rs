@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result};
 
 use crate::admission::Admitted;
+use crate::job::attempt::AttemptWatch;
 use crate::job::state::{Attempt, Reason};
 use crate::output::Buffer;
 use crate::stage::TaskId;
@@ -109,6 +110,10 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// How many tasks run at the same time.
     fn slots(&self) -> usize;
 
+    /// How long a task that has begun may give no sign of life before another attempt takes its
+    /// place.
+    fn patience(&self) -> Duration;
+
     /// Lets a query begin, when there is room.
     ///
     /// # Errors
@@ -116,9 +121,15 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     async fn admit(&self) -> Result<Admitted, Failure>;
 
     /// Runs one attempt at a task, when there is room. Dropping the future cancels the task, and
-    /// nothing of it is kept.
+    /// nothing of it is kept. Tells `watch` when it begins.
     ///
     /// # Errors
     /// What the task said, or why it cannot run.
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done>;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done>;
 }

@@ -19,6 +19,7 @@ use object_store::path::Path;
 use url::Url;
 
 use crate::account::Account;
+use crate::pulse::Pulse;
 use crate::roots::Roots;
 use crate::store::FileStore;
 
@@ -130,18 +131,29 @@ impl Engine {
     /// A runtime for one statement: the shared memory, spill space and caches, and a store of its
     /// own, so that every file it meets stays the version it met.
     pub fn statement_runtime(&self) -> Arc<RuntimeEnv> {
-        self.runtime_with(HashMap::new(), Account::new(Arc::clone(&self.runtime.memory_pool)))
+        let account = Account::new(Arc::clone(&self.runtime.memory_pool));
+        self.runtime_with(HashMap::new(), account, Pulse::default())
     }
 
     /// A runtime for one task: as a statement's, with the versions of files its planner met, by
-    /// their paths, and a share of the memory, bytes.
-    pub fn task_runtime(&self, pins: HashMap<Path, String>, share: usize) -> Arc<RuntimeEnv> {
+    /// their paths, and a share of the memory, bytes. `pulse` beats when files are read.
+    pub fn task_runtime(
+        &self,
+        pins: HashMap<Path, String>,
+        share: usize,
+        pulse: &Pulse,
+    ) -> Arc<RuntimeEnv> {
         let all = Arc::clone(&self.runtime.memory_pool);
-        self.runtime_with(pins, Account::with_share(all, share))
+        self.runtime_with(pins, Account::with_share(all, share), pulse.clone())
     }
 
-    fn runtime_with(&self, pins: HashMap<Path, String>, account: Account) -> Arc<RuntimeEnv> {
-        let files = Arc::new(self.files.with_pins(pins));
+    fn runtime_with(
+        &self,
+        pins: HashMap<Path, String>,
+        account: Account,
+        pulse: Pulse,
+    ) -> Arc<RuntimeEnv> {
+        let files = Arc::new(self.files.with_pins(pins, pulse));
         let stores = Stores { files, staging: Arc::clone(&self.stores.staging) };
         let mut runtime = RuntimeEnv::clone(&self.runtime);
         runtime.object_store_registry = Arc::new(stores);

@@ -17,6 +17,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use crate::inputs::{TaskInputs, batches};
+use crate::pulse::Pulse;
 
 /// How the rows of an exchange come apart.
 #[derive(Debug, Clone)]
@@ -148,7 +149,8 @@ impl ExecutionPlan for ExchangeExec {
             Exchange::Merge { .. } => (Some(partition), None),
         };
         let buffers = inputs.buffers(self.input, task)?;
-        let stream = batches(buffers, wanted).boxed();
+        let pulse = context.session_config().get_extension::<Pulse>().unwrap_or_default();
+        let stream = batches(buffers, wanted).inspect(move |_| pulse.beat()).boxed();
         let stream = RecordBatchStreamAdapter::new(self.schema(), stream);
         Ok(Box::pin(cooperative(stream)))
     }

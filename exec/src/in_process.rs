@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use datafusion::common::Result;
@@ -11,10 +11,14 @@ use datafusion::common::Result;
 use crate::admission::{Admission, Admitted};
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::inputs::{TaskInputs, arrived};
+use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
 use crate::stage::TaskId;
 use crate::task::{Report, TaskPlan, Worker};
 use crate::window::Window;
+
+/// A task that neither reads nor writes for so long does not work any more.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
 
 /// Runs tasks on the threads of the runtime it is called from.
 pub struct InProcess {
@@ -42,13 +46,24 @@ impl Cluster for InProcess {
         self.window.slots()
     }
 
+    fn patience(&self) -> Duration {
+        SILENCE_MAX
+    }
+
     async fn admit(&self) -> Result<Admitted, Failure> {
         self.admission.enter().await
     }
 
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
         let asked = Instant::now();
         let _room = self.window.acquire(id.job).await;
+        watch.started();
         tracing::trace!(%id, "task starts");
         let queued = asked.elapsed();
         let (mut rows_in, mut bytes_in) = (0, 0);
@@ -63,7 +78,8 @@ impl Cluster for InProcess {
             }
             read.push(buffers);
         }
-        let (buffers, report) = self.worker.run(&task, TaskInputs::new(read)).await?;
+        let (buffers, report) =
+            self.worker.run(&task, TaskInputs::new(read), watch.pulse()).await?;
         let report = Report { rows_in, bytes_in, queued, ..report };
         tracing::trace!(%id, ?report, "task is done");
         let keep = |buffer| Arc::new(Kept(Arc::new(buffer))) as Arc<dyn TaskOutput>;

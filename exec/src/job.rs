@@ -3,6 +3,7 @@
 //! reached) or failed, its tasks are cancelled and its outputs released. What is done next is
 //! decided in [`state`].
 
+pub mod attempt;
 pub mod log;
 pub mod state;
 
@@ -10,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -18,14 +20,18 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use self::log::JobLog;
+use self::log::{Decision, JobLog};
 use self::state::{Action, Answers, Attempt, Event, Progress, Shape};
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::inputs::{Arriving, TaskInputs};
 use crate::output::Buffer;
+use crate::pulse::Pulse;
 use crate::stage::{Determinism, Input, Read, StageGraph, TaskId};
 use crate::task::{TaskPlan, joined};
+
+/// How often it is looked whether tasks are alive, in the time that they may be silent.
+const LOOKS_PER_PATIENCE: u32 = 10;
 
 /// Counts the jobs of this process.
 static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
@@ -88,7 +94,7 @@ struct Job {
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
     running: JoinSet<(Attempt, Result<Done>)>,
-    attempts: HashMap<Attempt, AbortHandle>,
+    attempts: HashMap<Attempt, Watched>,
     /// The outputs that are kept, by stage and task.
     outputs: HashMap<(usize, usize), Done>,
     /// Of stages with fewer tasks than planned: whose inputs each task reads.
@@ -98,6 +104,14 @@ struct Job {
     waiting: Waiting,
     /// What the head waits for, as stage and task.
     asked: mpsc::UnboundedReceiver<(usize, usize)>,
+}
+
+/// An attempt that runs.
+struct Watched {
+    task: AbortHandle,
+    pulse: Pulse,
+    /// Its beats when they were last seen to grow, and when that was.
+    heard: (u64, Instant),
 }
 
 impl Job {
@@ -131,10 +145,15 @@ impl Job {
 
     /// What happens next.
     async fn event(&mut self) -> Result<Event> {
+        let mut watch = tokio::time::interval(self.cluster.patience() / LOOKS_PER_PATIENCE);
         loop {
             let ended = tokio::select! {
                 Some(ended) = self.running.join_next() => ended,
                 Some((stage, task)) = self.asked.recv() => return Ok(Event::Asked(stage, task)),
+                _ = watch.tick() => match self.silent() {
+                    Some(attempt) => return Ok(Event::Silent(attempt)),
+                    None => continue,
+                },
             };
             let (attempt, result) = match ended {
                 // It was abandoned.
@@ -145,13 +164,28 @@ impl Job {
             return match result {
                 Ok(done) => {
                     let sizes = done.report.buffer_bytes.clone();
-                    self.log.done(attempt.stage, done.report.clone());
                     self.ended = Some(done);
                     Ok(Event::Done(attempt, sizes))
                 }
                 Err(error) => self.misfortune(attempt, error),
             };
         }
+    }
+
+    /// An attempt that has begun and gives no sign of life any more.
+    fn silent(&mut self) -> Option<Attempt> {
+        let (now, patience) = (Instant::now(), self.cluster.patience());
+        let silent = self.attempts.iter_mut().find_map(|(attempt, watched)| {
+            let beats = watched.pulse.beats();
+            if beats == 0 || beats != watched.heard.0 {
+                watched.heard = (beats, now);
+            }
+            (now.duration_since(watched.heard.1) > patience).then_some(*attempt)
+        });
+        if let Some(attempt) = silent {
+            tracing::warn!(job = self.id, ?attempt, "a task gives no sign of life");
+        }
+        silent
     }
 
     /// What an error means to the job; an error of the query itself is its end.
@@ -162,7 +196,6 @@ impl Job {
             Some(Failure::GivenUp(_) | Failure::Busy { .. }) | None => return Err(error),
         };
         tracing::info!(job = self.id, ?attempt, %error, "a task runs again");
-        self.log.failed(attempt.stage);
         Ok(event)
     }
 
@@ -201,13 +234,14 @@ impl Job {
                 self.outputs.remove(&(stage, task));
             }
             Action::Group(stage, groups) => {
+                let planned = self.graph.stages[stage].tasks.len();
+                self.log.decided(stage, Decision::Tasks { planned, ran: groups.len() });
                 self.groups.insert(stage, groups);
             }
             Action::Abandon(attempt) => {
                 if let Some(running) = self.attempts.remove(&attempt) {
-                    running.abort();
+                    running.task.abort();
                 }
-                self.log.failed(attempt.stage);
             }
             Action::Answer(stage, task) => {
                 let fetched = match task < self.tasks(stage) {
@@ -216,7 +250,7 @@ impl Job {
                 };
                 let buffer = match fetched {
                     Err(error) if Failure::of(&error).is_some() => {
-                        self.log.failed(stage);
+                        self.log.lost(stage);
                         return Ok(Some(Event::Unanswered(stage, task)));
                     }
                     fetched => fetched?,
@@ -252,9 +286,15 @@ impl Job {
             spec.inputs.iter().map(|input| self.read(stage, task, input)).collect::<Result<_>>()?;
         let id = TaskId { job: self.id, stage, task, attempt: number };
         let cluster = Arc::clone(&self.cluster);
-        let running =
-            self.running.spawn(async move { (attempt, cluster.run(id, plan, inputs).await) });
-        self.attempts.insert(attempt, running);
+        let watch = self.log.submitted(attempt);
+        let pulse = watch.pulse().clone();
+        let task = self.running.spawn(async move {
+            let result = cluster.run(id, plan, inputs, &watch).await;
+            watch.ended(&result);
+            (attempt, result)
+        });
+        let heard = (0, Instant::now());
+        self.attempts.insert(attempt, Watched { task, pulse, heard });
         Ok(())
     }
 

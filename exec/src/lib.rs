@@ -10,7 +10,7 @@
 //!   same when the join is in another stage.
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
 //! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]: which
-//!   queries may begin.
+//!   queries may begin; [`pulse`]: whether a task still works.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
 //!   writes; [`codec`], [`settings`]: how it travels; [`file_scan`]: its leaves.
 //! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.
@@ -36,6 +36,7 @@ mod may_contain;
 mod nodes;
 pub mod output;
 pub mod publish;
+pub mod pulse;
 pub mod repeat;
 pub mod roots;
 pub mod settings;

@@ -5,12 +5,14 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::common::Result;
 
 use crate::admission::Admitted;
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
+use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
 use crate::stage::TaskId;
 use crate::task::TaskPlan;
@@ -36,12 +38,22 @@ impl Cluster for Lossy {
         self.cluster.slots()
     }
 
+    fn patience(&self) -> Duration {
+        self.cluster.patience()
+    }
+
     async fn admit(&self) -> Result<Admitted, Failure> {
         self.cluster.admit().await
     }
 
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
-        let mut done = self.cluster.run(id, task, inputs).await?;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
+        let mut done = self.cluster.run(id, task, inputs, watch).await?;
         let first = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.insert((id.stage, id.task))

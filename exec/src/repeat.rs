@@ -3,6 +3,7 @@
 //! query takes twice its time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -15,6 +16,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::admission::Admitted;
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::inputs::{arrived, batches};
+use crate::job::attempt::AttemptWatch;
 use crate::stage::{Determinism, Output, TaskId};
 use crate::task::TaskPlan;
 
@@ -40,14 +42,24 @@ impl Cluster for Repeat {
         self.cluster.slots()
     }
 
+    fn patience(&self) -> Duration {
+        self.cluster.patience()
+    }
+
     async fn admit(&self) -> Result<Admitted, Failure> {
         self.cluster.admit().await
     }
 
-    async fn run(&self, id: TaskId, task: TaskPlan, inputs: Inputs) -> Result<Done> {
-        let first = self.cluster.run(id, task.clone(), inputs.clone()).await?;
+    async fn run(
+        &self,
+        id: TaskId,
+        task: TaskPlan,
+        inputs: Inputs,
+        watch: &AttemptWatch,
+    ) -> Result<Done> {
+        let first = self.cluster.run(id, task.clone(), inputs.clone(), watch).await?;
         let again = TaskId { attempt: id.attempt + 1, ..id };
-        let second = self.cluster.run(again, task.clone(), inputs).await?;
+        let second = self.cluster.run(again, task.clone(), inputs, watch).await?;
         if task.determinism == Determinism::Determinate {
             for (first, second) in first.outputs.iter().zip(&second.outputs) {
                 if rows(first, task.output).await? != rows(second, task.output).await? {

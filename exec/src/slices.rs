@@ -22,6 +22,8 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 
+use crate::pulse::Pulse;
+
 /// Rows of the first slice: with a million build rows four million comparisons, some 50 ms.
 const FIRST_ROWS: usize = 4;
 /// A consumer that takes longer than this for a slice gets smaller ones, and the runtime a chance
@@ -88,9 +90,11 @@ impl ExecutionPlan for SliceExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let pulse = context.session_config().get_extension::<Pulse>().unwrap_or_default();
         let input = self.input.execute(partition, context)?;
         let schema = input.schema();
-        let slices = Slices { input, batch: None, rows: FIRST_ROWS, handed: Instant::now() };
+        let (rows, handed) = (FIRST_ROWS, Instant::now());
+        let slices = Slices { input, batch: None, rows, handed, pulse };
         let stream = stream::try_unfold(slices, Slices::next);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
     }
@@ -120,10 +124,12 @@ struct Slices {
     batch: Option<RecordBatch>,
     rows: usize,
     handed: Instant,
+    pulse: Arc<Pulse>,
 }
 
 impl Slices {
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        self.pulse.beat();
         let taken = self.handed.elapsed();
         if taken > SLOW {
             self.rows = (self.rows / 2).max(1);

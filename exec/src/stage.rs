@@ -113,6 +113,16 @@ pub enum Determinism {
     Indeterminate,
 }
 
+impl Determinism {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Determinate => "determinate",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
+}
+
 /// The share of `count` partitions that task `task` of `tasks` has. Every use of one count and one
 /// number of tasks gives the same shares, so that partitions that belong together meet.
 pub fn share(task: usize, tasks: usize, count: usize) -> Range<usize> {

@@ -41,12 +41,12 @@ impl StagedExec {
             Boundedness::Bounded,
         );
         let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
-        let log = Arc::new(JobLog::new(graph.stages.len()));
+        let log = Arc::new(JobLog::new(&graph));
         Self { graph: Arc::new(graph), cluster, log, properties: Arc::new(properties) }
     }
 
     /// What its tasks have done so far.
-    pub fn log(&self) -> &JobLog {
+    pub fn log(&self) -> &Arc<JobLog> {
         &self.log
     }
 

@@ -22,6 +22,7 @@ use object_store::{
     PutResult, Result,
 };
 
+use crate::pulse::Pulse;
 use crate::roots::Roots;
 use crate::walk;
 
@@ -38,18 +39,21 @@ pub struct FileStore {
     roots: Arc<Roots>,
     /// None for a store that outlives statements.
     pins: Option<Arc<Pins>>,
+    /// Beats when bytes are read.
+    pulse: Pulse,
 }
 
 impl FileStore {
     /// A store that pins nothing.
     pub fn new(roots: Arc<Roots>) -> Self {
-        Self { roots, pins: None }
+        Self { roots, pins: None, pulse: Pulse::default() }
     }
 
     /// The same files for one statement, or for one of its tasks: what was met before is pinned
-    /// already, by path and e-tag.
-    pub fn with_pins(&self, met: HashMap<Path, String>) -> Self {
-        Self { roots: Arc::clone(&self.roots), pins: Some(Arc::new(Mutex::new(met))) }
+    /// already, by path and e-tag. `pulse` beats with every read.
+    pub fn with_pins(&self, met: HashMap<Path, String>, pulse: Pulse) -> Self {
+        let pins = Some(Arc::new(Mutex::new(met)));
+        Self { roots: Arc::clone(&self.roots), pins, pulse }
     }
 
     /// The folders this store may read.
@@ -58,6 +62,7 @@ impl FileStore {
     }
 
     fn open(&self, location: &Path) -> Result<(File, ObjectMeta)> {
+        self.pulse.beat();
         let opened = self.roots.open_file(&file_path(location));
         let file = opened.map_err(|error| match error.kind() {
             // It was there when the statement first met it.

@@ -21,6 +21,7 @@ use crate::engine::{Engine, task_context};
 use crate::inputs::TaskInputs;
 use crate::keys::Keys;
 use crate::output::{Buffer, Destination, OutputWriter, Routing, keys_buffer};
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 use crate::spool::Spool;
 use crate::stage::{Determinism, Output};
@@ -80,13 +81,19 @@ impl Worker {
     }
 
     /// Runs a task: all partitions of its plan at once, for operators wait for each other's
-    /// partitions. Dropping the future ends it at the next batch.
+    /// partitions. Dropping the future ends it at the next batch. `pulse` beats with every batch
+    /// that is read or written.
     ///
     /// # Errors
     /// What the plan said; bytes that cannot be read.
-    pub async fn run(&self, task: &TaskPlan, inputs: TaskInputs) -> Result<(Vec<Buffer>, Report)> {
+    pub async fn run(
+        &self,
+        task: &TaskPlan,
+        inputs: TaskInputs,
+        pulse: &Pulse,
+    ) -> Result<(Vec<Buffer>, Report)> {
         let begin = Instant::now();
-        let context = self.context(&task.settings, inputs)?;
+        let context = self.context(&task.settings, inputs, pulse)?;
         let plan = self.codec.decode(&task.plan, &context)?;
         let (plan, routing) = routing(plan, task)?;
         let spool = Spool::new(context.runtime_env());
@@ -95,7 +102,8 @@ impl Worker {
             let stream = plan.execute(partition, Arc::clone(&context))?;
             let batch_rows = context.session_config().batch_size();
             let writer = OutputWriter::new(&plan.schema(), &routing, batch_rows, &spool)?;
-            writing.spawn(async move { Ok((partition, write(stream, writer).await?)) });
+            let pulse = pulse.clone();
+            writing.spawn(async move { Ok((partition, write(stream, writer, &pulse).await?)) });
         }
         let mut written = Vec::new();
         while let Some(done) = writing.join_next().await {
@@ -128,12 +136,20 @@ impl Worker {
         Ok((buffers, report))
     }
 
-    fn context(&self, settings: &[u8], inputs: TaskInputs) -> Result<Arc<TaskContext>> {
+    fn context(
+        &self,
+        settings: &[u8],
+        inputs: TaskInputs,
+        pulse: &Pulse,
+    ) -> Result<Arc<TaskContext>> {
         let settings = Settings::decode(settings)?;
-        let config = settings.session_config()?.with_extension(Arc::new(inputs));
+        let config = settings
+            .session_config()?
+            .with_extension(Arc::new(inputs))
+            .with_extension(Arc::new(pulse.clone()));
         let pins = settings.pins().map(|(path, e_tag)| (path.into(), e_tag.to_owned()));
         let pins: HashMap<_, _> = pins.collect();
-        Ok(task_context(config, self.engine.task_runtime(pins, self.share_bytes)))
+        Ok(task_context(config, self.engine.task_runtime(pins, self.share_bytes, pulse)))
     }
 }
 
@@ -155,8 +171,10 @@ fn peak(context: &TaskContext) -> usize {
 async fn write(
     mut stream: SendableRecordBatchStream,
     mut writer: OutputWriter,
+    pulse: &Pulse,
 ) -> Result<(Vec<Buffer>, Option<Keys>)> {
     while let Some(batch) = stream.next().await {
+        pulse.beat();
         writer.write(batch?)?;
     }
     writer.finish()

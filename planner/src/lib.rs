@@ -2,7 +2,8 @@
 //!
 //! The way of a query here, in order:
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
-//!    [`catalog_rewrite`] and [`names`] put PostgreSQL's SQL into words DataFusion plans alike.
+//!    [`catalog_rewrite`], [`explain_options`] and [`names`] put PostgreSQL's SQL into words
+//!    DataFusion plans alike.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
@@ -25,6 +26,7 @@ pub mod depth;
 pub mod dialect;
 mod dialect_casts;
 mod dynamic_filters;
+mod explain_options;
 mod fast_decimals;
 mod floats;
 pub mod functions;

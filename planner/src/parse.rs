@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::grammar::Grammar;
-use crate::{depth, dialect};
+use crate::{depth, dialect, explain_options};
 
 /// Why a text is not a statement. Positions are characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
         .map_err(|e| syntax_error(sql, &ParserError::TokenizerError(e.to_string())))?;
     depth::check(&tokens)?;
     let parameters = parameters(&tokens);
+    let tokens = explain_options::translate(sql, tokens)?;
     let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&Grammar)
         .with_recursion_limit(depth::DEPTH_MAX * 4)

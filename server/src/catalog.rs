@@ -182,6 +182,9 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
             Some("information_schema") => {
                 return self.system().information_schema.table(name.table()).await;
             }
+            Some(pg_catalog::MOBULA) => {
+                return Ok(pg_catalog::activity_table(name.table(), &self.shared.queries));
+            }
             // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
             None if name.table().starts_with("pg_") => {
                 if let Some(table) = self.system().pg_catalog.table(name.table()).await? {

@@ -7,6 +7,7 @@ mod prepared;
 mod pump;
 mod simple;
 mod statements;
+mod watched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 use crate::cancel::{Cancel, Registration, shutdown};
 use crate::catalog::Scope;
 use crate::error::{PgError, PgResult, Severity, SqlState};
+use crate::queries::Watch;
 use crate::session::Session;
 use crate::session::variables::VARIABLES;
 use crate::shared::Shared;
@@ -45,6 +47,8 @@ pub struct Connection<S> {
     out: BytesMut,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    /// The query that this session runs now.
+    query: Option<Watch>,
     /// The settings' values the client was told last, in the order of [`VARIABLES`].
     told: Vec<String>,
     /// A statement ran that may have changed a setting.
@@ -78,6 +82,7 @@ impl<S: Stream> Connection<S> {
             out: BytesMut::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
+            query: None,
             told: vec![],
             settings_changed: false,
             skipping: false,
@@ -241,6 +246,7 @@ impl<S: Stream> Connection<S> {
             now: self.session.now(),
             runner: Runner::of(variables, self.shared.settings.threads),
             merge_joins: false,
+            query: self.query.as_ref().map(|watch| Arc::clone(watch.query())),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod meta;
 pub mod net;
 pub mod params;
 pub mod pg_catalog;
+pub mod queries;
 pub mod serve;
 pub mod session;
 pub mod shared;

@@ -7,7 +7,7 @@
 //! Every relation of a PostgreSQL catalog exists with all of its columns. Rows that are the same
 //! on every server (types, functions, operators, casts ...) come from files in `data/`, written
 //! by `tests/py/make_pg_catalog.py` from a real server; the few that change come from the view;
-//! all others have no rows.
+//! all others have no rows. The schema `mobula` is our own: what runs here.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::SchemaProvider;
 use datafusion::logical_expr::ScalarUDF;
 
+mod activity;
 mod cells;
 mod dynamic;
 mod functions;
@@ -28,6 +29,9 @@ mod static_rows;
 #[cfg(test)]
 mod tests;
 mod type_names;
+
+pub use activity::activity_table;
+pub(crate) use layout::{MOBULA, SYSTEM_SCHEMAS};
 
 /// One session's picture of everything that the catalogs show.
 #[derive(Debug, Clone, Default)]

@@ -95,6 +95,7 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         tables: Default::default(),
         constants: Default::default(),
         sessions: Arc::new(Sessions::default()),
+        queries: Default::default(),
         mock: admin.mock,
         tls,
         planning: runtimes.planning.handle().clone(),

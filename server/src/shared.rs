@@ -19,6 +19,7 @@ use crate::catalog::TableCache;
 use crate::config::Settings;
 use crate::constants::ConstantCache;
 use crate::meta::Meta;
+use crate::queries::Queries;
 use crate::tls::Tls;
 
 /// The server's parts.
@@ -43,6 +44,8 @@ pub struct Shared {
     pub constants: ConstantCache,
     /// Who is connected, for cancel requests.
     pub sessions: Arc<Sessions>,
+    /// What runs and ran.
+    pub queries: Arc<Queries>,
     /// For logins of users that are not there.
     pub mock: MockSecret,
     /// TLS, when configured.

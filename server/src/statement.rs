@@ -13,13 +13,13 @@ pub mod session_commands;
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::PgError;
-use crate::types::pg_type_of;
+use crate::types::{PG_TYPE_KEY, pg_type_of};
 use crate::wire::backend::ResultColumn;
 
 /// The columns of a result: for the client and for the encoder.
@@ -34,7 +34,7 @@ pub struct Shape {
 impl Shape {
     /// The shape of an Arrow schema, with the names clients see.
     pub fn of(schema: SchemaRef) -> Self {
-        let column = |field: &Arc<datafusion::arrow::datatypes::Field>| ResultColumn {
+        let column = |field: &Arc<Field>| ResultColumn {
             name: planner::names::shown(field.name()).to_owned(),
             column_type: pg_type_of(field),
         };
@@ -91,12 +91,30 @@ impl Outcome {
         verb: &'static str,
         columns: &[(&str, Vec<Option<String>>)],
     ) -> Result<Self, PgError> {
-        use datafusion::arrow::array::{ArrayRef, StringArray};
-        let arrays = columns.iter().map(|(name, values)| {
-            (*name, Arc::new(StringArray::from(values.clone())) as ArrayRef, true)
-        });
-        let batch = RecordBatch::try_from_iter_with_nullable(arrays)
+        let fields = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true));
+        let values = columns.iter().map(|(_, values)| StringArray::from(values.clone()));
+        Self::text(verb, fields.collect(), values)
+    }
+
+    /// A result of one column of documents that are there.
+    ///
+    /// # Errors
+    /// None but a bug.
+    pub fn json(verb: &'static str, column: &str, documents: Vec<String>) -> Result<Self, PgError> {
+        let field = Field::new(column, DataType::Utf8, true);
+        let field = field.with_metadata([(PG_TYPE_KEY.to_owned(), "json".to_owned())].into());
+        Self::text(verb, vec![field], std::iter::once(StringArray::from(documents)))
+    }
+
+    fn text(
+        verb: &'static str,
+        fields: Vec<Field>,
+        values: impl Iterator<Item = StringArray>,
+    ) -> Result<Self, PgError> {
+        let schema = Arc::new(Schema::new(fields));
+        let values = values.map(|values| Arc::new(values) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), values)
             .map_err(|error| crate::error::engine::incident(&error))?;
-        Ok(Self::Rows { shape: Shape::of(batch.schema()), source: Source::Batch(batch), verb })
+        Ok(Self::Rows { shape: Shape::of(schema), source: Source::Batch(batch), verb })
     }
 }

@@ -1,27 +1,57 @@
-//! What a job's tasks did. In: reports. Out: figures for each stage.
+//! What a job's tasks do and did. In: attempts as they come and go, and what was decided on the
+//! way. Out: each attempt, and figures for each stage.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::task::Report;
+use super::attempt::{AttemptFigures, AttemptWatch, Entry};
+use super::state::Attempt;
+use crate::stage::{Determinism, StageGraph};
 
-/// The reports of one job, by stage.
+/// The log of one job, by stage.
 #[derive(Debug)]
 pub struct JobLog {
     stages: Mutex<Vec<StageLog>>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct StageLog {
-    reports: Vec<Report>,
-    failed: usize,
+    tasks: usize,
+    determinism: Determinism,
+    attempts: Vec<Entry>,
+    lost: usize,
+    decisions: Vec<Decision>,
+}
+
+/// What was decided about a stage when the sizes of what it reads were known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It runs another number of tasks.
+    Tasks {
+        /// As the planner had it.
+        planned: usize,
+        /// As it runs.
+        ran: usize,
+    },
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tasks { planned, ran } => write!(f, "tasks: {ran} instead of {planned}"),
+        }
+    }
 }
 
 /// A stage's tasks together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageFigures {
-    /// Tasks that are done.
+    /// Tasks it has.
     pub tasks: usize,
+    /// Tasks that are done.
+    pub done: usize,
     /// Rows read from other stages.
     pub rows_in: usize,
     /// Bytes of them.
@@ -30,39 +60,92 @@ pub struct StageFigures {
     pub rows_out: usize,
     /// Bytes of them.
     pub bytes_out: usize,
-    /// Bytes of outputs that went to disk.
+    /// Bytes of outputs and of operators' state that went to disk.
     pub spilled: u64,
+    /// The most memory that one task held, bytes.
+    pub memory: usize,
     /// The shortest, the middle and the longest time of a task.
     pub elapsed: [Duration; 3],
     /// The longest time a task waited for room.
     pub queued: Duration,
-    /// Attempts that failed.
+    /// Attempts that failed, and outputs that were lost.
     pub failed: usize,
+    /// Whether a task that runs again gives the same rows.
+    pub determinism: Determinism,
+    /// What was decided about it.
+    pub decisions: Vec<Decision>,
 }
 
 impl JobLog {
-    /// A log for so many stages.
-    pub fn new(stages: usize) -> Self {
-        Self { stages: Mutex::new(vec![StageLog::default(); stages]) }
+    /// A log for the stages of a graph.
+    pub fn new(graph: &StageGraph) -> Self {
+        let stages = graph.stages.iter().map(|stage| (stage.tasks.len(), stage.determinism));
+        Self::of(stages)
     }
 
-    /// A task is done.
-    pub fn done(&self, stage: usize, report: Report) {
+    fn of(stages: impl Iterator<Item = (usize, Determinism)>) -> Self {
+        let stage = |(tasks, determinism)| StageLog {
+            tasks,
+            determinism,
+            attempts: vec![],
+            lost: 0,
+            decisions: vec![],
+        };
+        Self { stages: Mutex::new(stages.map(stage).collect()) }
+    }
+
+    /// An attempt is on its way to the cluster.
+    pub fn submitted(self: &Arc<Self>, attempt: Attempt) -> AttemptWatch {
+        let Attempt { stage, task, .. } = attempt;
+        let mut place = 0;
         if let Some(log) = self.stages().get_mut(stage) {
-            log.reports.push(report);
+            place = log.attempts.len();
+            let before = log.attempts.iter().filter(|entry| entry.task() == task).count();
+            log.attempts.push(Entry::new(task, before + 1));
+        }
+        AttemptWatch::new(Arc::clone(self), stage, place)
+    }
+
+    /// An output of a task that was done is gone.
+    pub fn lost(&self, stage: usize) {
+        if let Some(log) = self.stages().get_mut(stage) {
+            log.lost += 1;
         }
     }
 
-    /// An attempt failed and not the query.
-    pub fn failed(&self, stage: usize) {
+    /// Something was decided about a stage, before its tasks are submitted.
+    pub fn decided(&self, stage: usize, decision: Decision) {
         if let Some(log) = self.stages().get_mut(stage) {
-            log.failed += 1;
+            let Decision::Tasks { ran, .. } = decision;
+            log.tasks = ran;
+            log.decisions.push(decision);
         }
     }
 
     /// The figures of each stage.
     pub fn figures(&self) -> Vec<StageFigures> {
-        self.stages().iter().map(figures).collect()
+        self.stages().iter().map(StageLog::figures).collect()
+    }
+
+    /// All attempts, by stage, in the order they were submitted.
+    pub fn attempts(&self) -> Vec<AttemptFigures> {
+        let stages = self.stages();
+        let of_stage = |(stage, log): (usize, &StageLog)| {
+            log.attempts.iter().map(|entry| entry.figures(stage)).collect::<Vec<_>>()
+        };
+        stages.iter().enumerate().flat_map(of_stage).collect()
+    }
+
+    /// How many attempts there were.
+    pub fn attempt_count(&self) -> usize {
+        self.stages().iter().map(|stage| stage.attempts.len()).sum()
+    }
+
+    /// Changes the entry of one attempt.
+    pub(super) fn change(&self, stage: usize, place: usize, change: impl FnOnce(&mut Entry)) {
+        let mut stages = self.stages();
+        let entry = stages.get_mut(stage).and_then(|log| log.attempts.get_mut(place));
+        entry.map(change);
     }
 
     fn stages(&self) -> MutexGuard<'_, Vec<StageLog>> {
@@ -70,43 +153,31 @@ impl JobLog {
     }
 }
 
-fn figures(log: &StageLog) -> StageFigures {
-    let reports = &log.reports;
-    let mut elapsed: Vec<_> = reports.iter().map(|report| report.elapsed).collect();
-    elapsed.sort_unstable();
-    let at = |place: usize| elapsed.get(place).copied().unwrap_or_default();
-    let last = reports.len().saturating_sub(1);
-    StageFigures {
-        tasks: reports.len(),
-        rows_in: reports.iter().map(|report| report.rows_in).sum(),
-        bytes_in: reports.iter().map(|report| report.bytes_in).sum(),
-        rows_out: reports.iter().map(|report| report.rows).sum(),
-        bytes_out: reports.iter().map(|report| report.bytes).sum(),
-        spilled: reports.iter().map(|report| report.spilled).sum(),
-        elapsed: [at(0), at(last / 2), at(last)],
-        queued: reports.iter().map(|report| report.queued).max().unwrap_or_default(),
-        failed: log.failed,
+impl StageLog {
+    fn figures(&self) -> StageFigures {
+        let done = self.attempts.iter().filter(|entry| entry.report().is_some());
+        let reports: Vec<_> = self.attempts.iter().filter_map(Entry::report).collect();
+        let mut elapsed: Vec<_> = reports.iter().map(|report| report.elapsed).collect();
+        elapsed.sort_unstable();
+        let at = |place: usize| elapsed.get(place).copied().unwrap_or_default();
+        let last = reports.len().saturating_sub(1);
+        StageFigures {
+            tasks: self.tasks,
+            done: done.map(Entry::task).collect::<HashSet<_>>().len(),
+            rows_in: reports.iter().map(|report| report.rows_in).sum(),
+            bytes_in: reports.iter().map(|report| report.bytes_in).sum(),
+            rows_out: reports.iter().map(|report| report.rows).sum(),
+            bytes_out: reports.iter().map(|report| report.bytes).sum(),
+            spilled: reports.iter().map(|report| report.spilled).sum(),
+            memory: reports.iter().map(|report| report.memory).max().unwrap_or_default(),
+            elapsed: [at(0), at(last / 2), at(last)],
+            queued: reports.iter().map(|report| report.queued).max().unwrap_or_default(),
+            failed: self.lost + self.attempts.iter().filter(|entry| entry.has_failed()).count(),
+            determinism: self.determinism,
+            decisions: self.decisions.clone(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_add_up() {
-        let log = JobLog::new(2);
-        for millis in [9, 1, 5] {
-            let elapsed = Duration::from_millis(millis);
-            log.done(
-                1,
-                Report { rows: 2, bytes: 10, elapsed, queued: elapsed, ..Report::default() },
-            );
-        }
-        let [empty, three] = log.figures()[..] else { panic!("two stages") };
-        assert_eq!(empty, StageFigures::default());
-        assert_eq!((three.tasks, three.rows_out, three.bytes_out), (3, 6, 30));
-        assert_eq!(three.elapsed.map(|time| time.as_millis()), [1, 5, 9]);
-        assert_eq!(three.queued.as_millis(), 9);
-    }
-}
+mod tests;

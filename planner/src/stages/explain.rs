@@ -35,17 +35,21 @@ pub fn explain(graph: &StageGraph, figures: Option<&[StageFigures]>, verbose: bo
 }
 
 fn measured(figures: &StageFigures) -> String {
-    let StageFigures { rows_in, bytes_in, rows_out, bytes_out, spilled, elapsed, .. } = figures;
-    let [least, middle, most] = elapsed.map(|time| format!("{:.2}", time.as_secs_f64() * 1e3));
+    let StageFigures { done, rows_in, bytes_in, rows_out, bytes_out, spilled, .. } = figures;
+    let memory = figures.memory;
+    let [least, middle, most] =
+        figures.elapsed.map(|time| format!("{:.2}", time.as_secs_f64() * 1e3));
     let queued = figures.queued.as_secs_f64() * 1e3;
     let failed = match figures.failed {
         0 => String::new(),
         failed => format!("; failed attempts: {failed}"),
     };
+    let decided: String =
+        figures.decisions.iter().map(|decision| format!("; decided: {decision}")).collect();
     format!(
-        "in: {rows_in} rows, {bytes_in} bytes; out: {rows_out} rows, {bytes_out} bytes, \
-         {spilled} spilled; task ms: least {least}, median {middle}, most {most}; \
-         queued ms: most {queued:.2}{failed}"
+        "tasks done: {done}; in: {rows_in} rows, {bytes_in} bytes; out: {rows_out} rows, \
+         {bytes_out} bytes, {spilled} spilled; memory: most {memory} bytes; task ms: least {least}, median {middle}, most {most}; \
+         queued ms: most {queued:.2}{failed}{decided}"
     )
 }
 

@@ -152,14 +152,29 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn execute(&mut self, running: &Running, name: &str, max_rows: usize) -> PgResult<()> {
+        let executed = self.execute_portal(running, name, max_rows).await;
+        self.end_query(&executed);
+        executed.map(drop)
+    }
+
+    /// Runs a portal, or a part of it; the rows that were sent.
+    async fn execute_portal(
+        &mut self,
+        running: &Running,
+        name: &str,
+        max_rows: usize,
+    ) -> PgResult<usize> {
         let portal = self.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let limit = (max_rows > 0).then_some(max_rows);
         let (prepared, formats) = (Arc::clone(&portal.prepared), portal.formats.clone());
         let (rows, verb) = match std::mem::replace(&mut portal.progress, Progress::Complete) {
-            Progress::Suspended(rows) => (*rows, "SELECT"),
+            Progress::Suspended(rows, query) => {
+                self.query = query;
+                (*rows, "SELECT")
+            }
             Progress::Complete if prepared.shape.is_some() => {
                 backend::complete(&mut self.out, "SELECT 0");
-                return Ok(());
+                return Ok(0);
             }
             Progress::Complete => {
                 let message = format!("portal \"{name}\" cannot be run");
@@ -168,16 +183,19 @@ impl<S: Stream> Connection<S> {
             Progress::Start => {
                 if prepared.parsed.is_none() && prepared.planned.is_none() {
                     backend::empty_query(&mut self.out);
-                    return Ok(());
+                    return Ok(0);
                 }
                 let values = std::mem::take(&mut portal.values);
+                if let Some(parsed) = &prepared.parsed {
+                    self.begin_query(&prepared.sql, &parsed.statement);
+                }
                 match self.prepared_outcome(running, prepared, values).await? {
                     Outcome::Done { tag, notices } => {
                         for notice in &notices {
                             backend::error(&mut self.out, notice);
                         }
                         backend::complete(&mut self.out, &tag);
-                        return Ok(());
+                        return Ok(0);
                     }
                     Outcome::Rows { shape, source, verb } => {
                         let options = self.session.variables.format_options();
@@ -196,22 +214,28 @@ impl<S: Stream> Connection<S> {
         mut rows: Rows,
         limit: Option<usize>,
         verb: &str,
-    ) -> PgResult<()> {
+    ) -> PgResult<usize> {
         if let Some(sent) = rows.encode_now(&mut self.out)? {
             backend::complete(&mut self.out, &tag(verb, sent));
-            return Ok(());
+            return Ok(sent);
         }
         let run = rows.run(&self.shared, running.cancel.clone(), limit);
         match self.pump(running, run).await? {
-            End::Complete(sent) => backend::complete(&mut self.out, &tag(verb, sent)),
-            End::Suspended(_, rest) => {
+            End::Complete(sent) => {
+                backend::complete(&mut self.out, &tag(verb, sent));
+                Ok(sent)
+            }
+            End::Suspended(sent, rest) => {
+                if let Some(query) = &mut self.query {
+                    query.sent(sent);
+                }
                 if let Some(portal) = self.portals.get_mut(portal) {
-                    portal.progress = Progress::Suspended(rest);
+                    portal.progress = Progress::Suspended(rest, self.query.take());
                 }
                 backend::suspended(&mut self.out);
+                Ok(sent)
             }
         }
-        Ok(())
     }
 }
 

@@ -14,11 +14,12 @@ use super::{Connection, Running, Stream};
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::params::decode_param;
+use crate::queries::Watch;
 use crate::session::{Transaction, in_failed_transaction};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
 use crate::statement::rows::Rows;
-use crate::statement::{Outcome, Shape};
+use crate::statement::{Outcome, Shape, explain};
 use crate::types::{arrow_type_of, oid, pg_type_of};
 
 /// A statement that was parsed and, if it gives rows, planned.
@@ -56,8 +57,8 @@ pub struct Portal {
 pub enum Progress {
     /// Not run yet.
     Start,
-    /// Some rows were read; the rest waits.
-    Suspended(Box<Rows>),
+    /// Some rows were read; the rest waits, and the query goes on.
+    Suspended(Box<Rows>, Option<Watch>),
     /// Run to its end.
     Complete,
 }
@@ -152,7 +153,7 @@ impl<S: Stream> Connection<S> {
             Outcome::Done { .. } => None,
         };
         match &parsed.statement {
-            Sql::Explain(_) => Outcome::table("EXPLAIN", &[("QUERY PLAN", vec![])]).map(shape),
+            Sql::Explain(explain) => explain::described(&explain.options).map(shape),
             Sql::Statement(statement) => match statement.as_ref() {
                 Statement::ShowVariable { .. } => {
                     crate::statement::session_commands::run(&mut self.session, &parsed.statement)

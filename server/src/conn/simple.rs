@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use planner::parse::Parsed;
+
 use super::{Connection, Running, Stream};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::STATEMENTS_IN_QUERY_MAX_COUNT;
@@ -30,7 +32,8 @@ impl<S: Stream> Connection<S> {
         if !matches!(self.session.transaction, Transaction::Failed(_))
             && let Some(constant) = self.shared.constants.get(sql, &zone)
         {
-            return self.simple_answer(running, constant_rows(&constant)).await;
+            self.simple_answer(running, constant_rows(&constant)).await?;
+            return Ok(());
         }
         let parsed = self.parse(running, sql).await?;
         if parsed.is_empty() {
@@ -43,20 +46,34 @@ impl<S: Stream> Connection<S> {
         }
         let (text, alone) = (Arc::<str>::from(sql), parsed.len() == 1);
         for statement in &parsed {
-            let outcome = self.outcome(running, &text, statement, alone).await?;
-            self.simple_answer(running, outcome).await?;
+            self.begin_query(&text, &statement.statement);
+            let answered = self.simple_statement(running, &text, statement, alone).await;
+            self.end_query(&answered);
+            answered?;
         }
         Ok(())
     }
 
-    async fn simple_answer(&mut self, running: &Running, outcome: Outcome) -> PgResult<()> {
+    async fn simple_statement(
+        &mut self,
+        running: &Running,
+        text: &Arc<str>,
+        statement: &Arc<Parsed>,
+        alone: bool,
+    ) -> PgResult<usize> {
+        let outcome = self.outcome(running, text, statement, alone).await?;
+        self.simple_answer(running, outcome).await
+    }
+
+    /// Sends an outcome; the rows that were sent.
+    async fn simple_answer(&mut self, running: &Running, outcome: Outcome) -> PgResult<usize> {
         match outcome {
             Outcome::Done { tag, notices } => {
                 for notice in &notices {
                     backend::error(&mut self.out, notice);
                 }
                 backend::complete(&mut self.out, &tag);
-                Ok(())
+                Ok(0)
             }
             Outcome::Rows { shape, source, verb } => {
                 self.simple_rows(running, &shape, source, verb).await
@@ -70,7 +87,7 @@ impl<S: Stream> Connection<S> {
         shape: &Shape,
         source: Source,
         verb: &str,
-    ) -> PgResult<()> {
+    ) -> PgResult<usize> {
         let options = self.session.variables.format_options();
         let mut rows = Rows::new(source, shape, &[], &options)?;
         backend::row_description(&mut self.out, &shape.columns, &[]);
@@ -84,7 +101,7 @@ impl<S: Stream> Connection<S> {
             }
         };
         backend::complete(&mut self.out, &tag(verb, sent));
-        Ok(())
+        Ok(sent)
     }
 }
 

@@ -7,9 +7,12 @@ use rusqlite::params;
 use super::relations::{dependents, drop_all, must_cascade};
 use super::{Change, Meta, Oid, Relation, Schema, Snapshot, failed, next_oid};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::pg_catalog::SYSTEM_SCHEMAS;
 
-/// Schemas that every database has and nobody makes.
-const SYSTEM: [&str; 2] = ["pg_catalog", "information_schema"];
+/// Whether every database has that schema and nobody makes it.
+fn is_system(name: &str) -> bool {
+    SYSTEM_SCHEMAS.iter().any(|(_, system)| *system == name)
+}
 
 /// The schema `name`, or PostgreSQL's error.
 pub(super) fn find<'s>(snapshot: &'s Snapshot, name: &str) -> PgResult<&'s Arc<Schema>> {
@@ -29,7 +32,7 @@ impl Meta {
         if_not_exists: bool,
     ) -> PgResult<Change<Oid>> {
         self.change(|tx| {
-            if self.snapshot().schema(name).is_some() || SYSTEM.contains(&name) {
+            if self.snapshot().schema(name).is_some() || is_system(name) {
                 let message = format!("schema \"{name}\" already exists");
                 return if if_not_exists {
                     let message = format!("{message}, skipping");
@@ -62,7 +65,7 @@ impl Meta {
     ) -> PgResult<Change<Vec<Arc<Relation>>>> {
         self.change(|tx| {
             let snapshot = self.snapshot();
-            if SYSTEM.contains(&name) {
+            if is_system(name) {
                 let message =
                     format!("cannot drop schema {name} because it is required by the system");
                 return Err(PgError::new(SqlState::DependentObjectsExist, message));
@@ -93,7 +96,7 @@ impl Meta {
         self.change(|tx| {
             let snapshot = self.snapshot();
             let schema = find(&snapshot, name)?;
-            if snapshot.schema(to).is_some() || SYSTEM.contains(&to) {
+            if snapshot.schema(to).is_some() || is_system(to) {
                 let message = format!("schema \"{to}\" already exists");
                 return Err(PgError::new(SqlState::DuplicateSchema, message));
             }

@@ -3,21 +3,44 @@
 //! In: the view. Out: sparse rows of `tables`, `columns`, `schemata`, `views` and of the few
 //! relations that name the database itself. All others (constraints, routines, privileges ...)
 //! have their columns and no rows.
-//! Refuses to list the system's own relations: the standard shows what a user may work with.
+//! Refuses to list the system's own relations, but those of `mobula`: the standard shows what a
+//! user may work with.
+
+use std::sync::{Arc, LazyLock};
 
 use super::cells::Sparse;
-use super::layout::{BOOTSTRAP_OID, INFORMATION_SCHEMA, PG_CATALOG};
+use super::layout::{BOOTSTRAP_OID, MOBULA, PG_CATALOG, RELATIONS, SYSTEM_SCHEMAS, SystemRelation};
 use super::{CatalogView, RelationKind, RelationRow, type_names};
 use crate::types::{self, ColumnType, oid};
+
+/// The views of `mobula`, as if they were users'.
+static OURS: LazyLock<Vec<RelationRow>> = LazyLock::new(|| {
+    let ours = RELATIONS.iter().filter(|relation| relation.schema == MOBULA);
+    let row = |relation: &SystemRelation| RelationRow {
+        oid: relation.oid,
+        schema_oid: relation.schema_oid(),
+        name: relation.name.to_owned(),
+        kind: RelationKind::View,
+        columns: Arc::clone(&relation.arrow),
+        definition: None,
+        location: None,
+        owner_oid: BOOTSTRAP_OID,
+    };
+    ours.map(row).collect()
+});
+
+fn relations(view: &CatalogView) -> impl Iterator<Item = &RelationRow> {
+    view.relations.iter().chain(OURS.iter())
+}
 
 /// The rows of that relation, or `None` if it never has any.
 pub(super) fn rows<'a>(name: &str, view: &'a CatalogView) -> Option<Vec<Sparse<'a>>> {
     Some(match name {
-        "tables" => view.relations.iter().map(|row| table(view, row)).collect(),
-        "columns" => view.relations.iter().flat_map(|row| columns(view, row)).collect(),
+        "tables" => relations(view).map(|row| table(view, row)).collect(),
+        "columns" => relations(view).flat_map(|row| columns(view, row)).collect(),
         "schemata" => schemata(view),
         "views" => {
-            let views = view.relations.iter().filter(|row| row.kind == RelationKind::View);
+            let views = relations(view).filter(|row| row.kind == RelationKind::View);
             views.map(|row| view_row(view, row)).collect()
         }
         "character_sets" => vec![vec![
@@ -73,7 +96,7 @@ fn view_row<'a>(view: &'a CatalogView, row: &'a RelationRow) -> Sparse<'a> {
 }
 
 fn schemata(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let system = [(PG_CATALOG, BOOTSTRAP_OID), (INFORMATION_SCHEMA, BOOTSTRAP_OID)];
+    let system = SYSTEM_SCHEMAS.map(|(_, name)| (name, BOOTSTRAP_OID));
     let user = view.schemas.iter().map(|row| (row.name.as_str(), row.owner_oid));
     let is_new = |row: &(&str, u32)| system.iter().all(|known| known.0 != row.0);
     let all = system.into_iter().chain(user.filter(is_new));
@@ -89,7 +112,7 @@ fn schemata(view: &CatalogView) -> Vec<Sparse<'_>> {
 
 fn columns<'a>(view: &'a CatalogView, row: &'a RelationRow) -> Vec<Sparse<'a>> {
     let fields = row.columns.fields().iter().enumerate();
-    let column = |(at, field): (usize, &'a std::sync::Arc<_>)| {
+    let column = |(at, field): (usize, &'a Arc<_>)| {
         let field: &datafusion::arrow::datatypes::Field = field;
         let of_type = types::pg_type_of(field);
         let mut cells = prefix(view, row);

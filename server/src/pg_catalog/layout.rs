@@ -1,6 +1,6 @@
 //! The shape of the system relations.
 //!
-//! In: `data/relations.tsv`. Out: every system relation with its oid, columns and Arrow schema.
+//! In: `data/relations.tsv` and our own `data/mobula_relations.tsv`. Out: every system relation with its oid, columns and Arrow schema.
 //! Refuses to know the rows.
 
 use std::collections::HashMap;
@@ -18,6 +18,17 @@ pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 pub(super) const PG_CATALOG_OID: u32 = 11;
 /// Oid of `information_schema` on the server that `data/` was read from.
 pub(super) const INFORMATION_SCHEMA_OID: u32 = 13207;
+/// Name of the schema of what runs here. It is never searched for a bare name: the role of that
+/// name would find its views before the tables of users.
+pub(crate) const MOBULA: &str = "mobula";
+/// Oid of `mobula`, above those of PostgreSQL and below those of users.
+const MOBULA_OID: u32 = 15_000;
+/// The schemas that the system brings.
+pub(crate) const SYSTEM_SCHEMAS: [(u32, &str); 3] = [
+    (PG_CATALOG_OID, PG_CATALOG),
+    (INFORMATION_SCHEMA_OID, INFORMATION_SCHEMA),
+    (MOBULA_OID, MOBULA),
+];
 /// Oid of the bootstrap superuser, who owns everything the system brings.
 pub(super) const BOOTSTRAP_OID: u32 = 10;
 
@@ -45,13 +56,16 @@ pub(super) struct SystemColumn {
 impl SystemRelation {
     /// Oid of the schema it is in.
     pub(super) fn schema_oid(&self) -> u32 {
-        if self.schema == PG_CATALOG { PG_CATALOG_OID } else { INFORMATION_SCHEMA_OID }
+        let mine = SYSTEM_SCHEMAS.iter().find(|(_, name)| *name == self.schema);
+        mine.map_or(PG_CATALOG_OID, |(oid, _)| *oid)
     }
 }
 
 /// All system relations, by ascending oid.
-pub(super) static RELATIONS: LazyLock<Vec<SystemRelation>> =
-    LazyLock::new(|| include_str!("data/relations.tsv").lines().filter_map(relation).collect());
+pub(super) static RELATIONS: LazyLock<Vec<SystemRelation>> = LazyLock::new(|| {
+    let ours = include_str!("data/mobula_relations.tsv").lines();
+    include_str!("data/relations.tsv").lines().chain(ours).filter_map(relation).collect()
+});
 
 /// What `pg_get_keywords()` returns. The planner's rewrite reads it in the function's place.
 pub(super) static KEYWORDS: LazyLock<SystemRelation> = LazyLock::new(|| {

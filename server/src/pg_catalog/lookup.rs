@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::layout::{
-    self, INFORMATION_SCHEMA, INFORMATION_SCHEMA_OID, PG_CATALOG, PG_CATALOG_OID, RELATIONS,
-};
+use super::layout::{self, PG_CATALOG, RELATIONS, SYSTEM_SCHEMAS};
 use super::{CatalogView, RelationRow, static_rows};
 
 /// A relation of either kind.
@@ -94,20 +92,16 @@ impl CatalogView {
 
     /// The oid of a schema.
     pub(super) fn schema_oid(&self, name: &str) -> Option<u32> {
-        match name {
-            PG_CATALOG => Some(PG_CATALOG_OID),
-            INFORMATION_SCHEMA => Some(INFORMATION_SCHEMA_OID),
-            _ => self.schemas.iter().find(|row| row.name == name).map(|row| row.oid),
-        }
+        let system = SYSTEM_SCHEMAS.iter().find(|(_, system)| *system == name);
+        let user = || self.schemas.iter().find(|row| row.name == name).map(|row| row.oid);
+        system.map(|(oid, _)| *oid).or_else(user)
     }
 
     /// The name of a schema.
     pub(super) fn schema_name(&self, oid: u32) -> Option<&str> {
-        match oid {
-            PG_CATALOG_OID => Some(PG_CATALOG),
-            INFORMATION_SCHEMA_OID => Some(INFORMATION_SCHEMA),
-            _ => self.schemas.iter().find(|row| row.oid == oid).map(|row| row.name.as_str()),
-        }
+        let system = SYSTEM_SCHEMAS.iter().find(|(system, _)| *system == oid);
+        let user = || self.schemas.iter().find(|row| row.oid == oid);
+        system.map(|(_, name)| *name).or_else(|| user().map(|row| row.name.as_str()))
     }
 
     /// The name of a role. The system's objects belong to the bootstrap superuser, who here is

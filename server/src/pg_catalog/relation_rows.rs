@@ -12,8 +12,7 @@ use datafusion::common::{Result, internal_datafusion_err};
 
 use super::cells::{self, Sparse};
 use super::layout::{
-    self, BOOTSTRAP_OID, INFORMATION_SCHEMA, INFORMATION_SCHEMA_OID, PG_CATALOG, PG_CATALOG_OID,
-    RELATIONS, SystemColumn, SystemRelation,
+    self, BOOTSTRAP_OID, PG_CATALOG, RELATIONS, SYSTEM_SCHEMAS, SystemColumn, SystemRelation,
 };
 use super::lookup::AnyRelation;
 use super::{CatalogView, RelationKind, RelationRow, type_names};
@@ -165,12 +164,9 @@ fn attribute(
     ]
 }
 
-/// `pg_namespace`: the system's two schemas and the view's.
+/// `pg_namespace`: the system's schemas and the view's.
 pub(super) fn pg_namespace(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let system = [
-        (PG_CATALOG_OID, PG_CATALOG, BOOTSTRAP_OID),
-        (INFORMATION_SCHEMA_OID, INFORMATION_SCHEMA, BOOTSTRAP_OID),
-    ];
+    let system = SYSTEM_SCHEMAS.map(|(oid, name)| (oid, name, BOOTSTRAP_OID));
     let user = view.schemas.iter().map(|row| (row.oid, row.name.as_str(), row.owner_oid));
     let is_new = |row: &(u32, &str, u32)| system.iter().all(|known| known.1 != row.1);
     let all = system.into_iter().chain(user.filter(is_new));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::pg_catalog::MOBULA;
 use crate::session::variables::{self, Variable};
 
 type Values = BTreeMap<&'static str, String>;
@@ -155,7 +156,8 @@ impl Variables {
         self.read = OnceLock::new();
     }
 
-    /// Schemas searched for an unqualified name, in order, without `pg_catalog`.
+    /// Schemas searched for an unqualified name, in order, without `pg_catalog`, and without
+    /// `mobula`, which is not searched though it has the name of a role.
     pub fn search_path(&self, user: &str) -> Vec<String> {
         let path = self.value("search_path");
         let names = path.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -165,7 +167,7 @@ impl Variables {
                 Some(quoted) => quoted.replace("\"\"", "\""),
                 None => name.to_lowercase(),
             })
-            .filter(|name| name != "pg_catalog")
+            .filter(|name| name != "pg_catalog" && name != MOBULA)
             .collect()
     }
 

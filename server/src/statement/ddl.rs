@@ -21,6 +21,7 @@ use crate::catalog::{Definition, encode_columns};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::IDENTIFIER_MAX_BYTES;
 use crate::meta::{ADMIN_OID, Change, DropRelation, NewRelation, Oid, RelationKind};
+use crate::pg_catalog::SYSTEM_SCHEMAS;
 
 /// Runs a definition.
 ///
@@ -75,7 +76,7 @@ pub(super) fn target(context: &Context, name: &ObjectName) -> PgResult<(String, 
             return Err(PgError::new(SqlState::FeatureNotSupported, message));
         }
     };
-    if ["pg_catalog", "information_schema"].contains(&schema.as_str()) {
+    if SYSTEM_SCHEMAS.iter().any(|(_, system)| *system == schema) {
         let message = format!("permission denied for schema {schema}");
         return Err(PgError::new(SqlState::InsufficientPrivilege, message));
     }

@@ -1,9 +1,12 @@
-//! EXPLAIN and EXPLAIN ANALYZE. In: the statement explained. Out: the plan as lines of text, one
-//! row each, under `QUERY PLAN` as PostgreSQL has it. ANALYZE runs the query and drops its rows.
+//! EXPLAIN and EXPLAIN ANALYZE. In: the statement explained. Out: the plan under `QUERY PLAN` as
+//! PostgreSQL has it: lines of text, one row each, or a JSON document. ANALYZE runs the query and
+//! drops its rows.
+
+mod json;
 
 use std::sync::Arc;
 
-use datafusion::common::format::ExplainFormat;
+use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
@@ -12,10 +15,13 @@ use exec::staged::StagedExec;
 use futures::StreamExt;
 use planner::parse::Parsed;
 
-use super::query::{self, Context};
+use super::query::{self, Context, Placed};
 use super::{Outcome, kind};
 use crate::cancel::Cancel;
 use crate::error::{PgError, PgResult, engine};
+
+/// The column of the answer.
+const COLUMN: &str = "QUERY PLAN";
 
 /// Explains a statement.
 ///
@@ -33,20 +39,42 @@ pub async fn run(
         return Err(PgError::unsupported(what));
     }
     let options = &explain.options;
-    let text = !matches!(options.format, Some(ref format) if *format != ExplainFormat::Indent);
-    if !text {
-        return Err(PgError::unsupported("EXPLAIN in another format than TEXT"));
-    }
+    described(options)?;
     // A constant is planned like any other statement here: the plan is the question.
     let planned = query::plan(context, sql, &inner, &[]).await?;
     let Some(query) = &planned.query else {
         return Err(PgError::unsupported("EXPLAIN of this statement"));
     };
     let placed = query::place(context, sql, query, vec![]).await?;
-    let plan = placed.plan;
     if options.analyze {
-        analyze(context, Arc::clone(&plan), placed.task, cancel).await?;
+        analyze(context, Arc::clone(&placed.plan), Arc::clone(&placed.task), cancel).await?;
     }
+    if is_json(options) {
+        let shown = json::Options { analyze: options.analyze, verbose: options.verbose };
+        let document = json::document(&placed.plan, placed.local.as_ref(), shown);
+        return Outcome::json("EXPLAIN", COLUMN, vec![document]);
+    }
+    text(&placed, options)
+}
+
+/// The answer to an EXPLAIN before it has one: its columns.
+///
+/// # Errors
+/// 0A000 for a format that we do not have.
+pub fn described(options: &ExplainStatementOptions) -> PgResult<Outcome> {
+    match options.format {
+        None | Some(ExplainFormat::Indent) => Outcome::table("EXPLAIN", &[(COLUMN, vec![])]),
+        Some(ExplainFormat::PostgresJSON) => Outcome::json("EXPLAIN", COLUMN, vec![]),
+        Some(_) => Err(PgError::unsupported("EXPLAIN in another format than TEXT and JSON")),
+    }
+}
+
+fn is_json(options: &ExplainStatementOptions) -> bool {
+    options.format == Some(ExplainFormat::PostgresJSON)
+}
+
+fn text(placed: &Placed, options: &ExplainStatementOptions) -> PgResult<Outcome> {
+    let plan = &placed.plan;
     let mut printed = match plan.downcast_ref::<StagedExec>() {
         Some(staged) => {
             let figures = options.analyze.then(|| staged.log().figures());
@@ -57,11 +85,11 @@ pub async fn run(
             .to_string(),
         None => displayable(plan.as_ref()).indent(options.verbose).to_string(),
     };
-    if let Some(local) = placed.local {
+    if let Some(local) = &placed.local {
         printed.push_str(&format!("Not staged: {local}\n"));
     }
     let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
-    Outcome::table("EXPLAIN", &[("QUERY PLAN", lines)])
+    Outcome::table("EXPLAIN", &[(COLUMN, lines)])
 }
 
 /// Runs a plan to its end, for its measurements.

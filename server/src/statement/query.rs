@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::{SessionState, TaskContext, session_state::SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use exec::staged::StagedExec;
 use planner::parse::Parsed;
 use planner::query::{self, Query};
 use planner::stages::Local;
@@ -18,6 +19,7 @@ use crate::catalog::{Scope, StatementCatalog};
 use crate::constants::{self, Constant};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::COLUMNS_MAX_COUNT;
+use crate::queries;
 use crate::shared::Shared;
 
 /// How often a statement whose files change is planned.
@@ -38,6 +40,8 @@ pub struct Context {
     pub runner: Runner,
     /// Whether joins sort both sides instead of keeping one in memory.
     pub merge_joins: bool,
+    /// The query it is, for those who look on.
+    pub query: Option<Arc<queries::Query>>,
 }
 
 impl Context {
@@ -203,6 +207,9 @@ pub async fn place(
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
     let plan = physical(&state, &optimized).await.map_err(engine_error)?;
     let (plan, local) = context.runner.place(&context.shared, plan, state.config());
+    if let Some(query) = &context.query {
+        query.placed(plan.downcast_ref::<StagedExec>().map(|job| Arc::clone(job.log())));
+    }
     let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
     Ok(Placed { plan, task, local })
 }

@@ -1,0 +1,161 @@
+//! The views of schema `mobula`: what runs here and what ran last.
+//!
+//! In: the server's queries. Out: tables whose rows are those of the moment they are read.
+//! Refuses to know how long what ended is kept.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use exec::job::attempt::{AttemptFigures, AttemptState};
+use exec::job::log::StageFigures;
+
+use super::cells::{self, Cell, Sparse};
+use super::layout::{self, MOBULA, SystemRelation};
+use crate::queries::{Queries, Query};
+
+/// The database that every query is of.
+const DATABASE: &str = "mobula";
+
+/// A view of schema `mobula`, if it has one of that name.
+pub fn activity_table(name: &str, queries: &Arc<Queries>) -> Option<Arc<dyn TableProvider>> {
+    let relation = layout::find(MOBULA, name)?;
+    Some(Arc::new(Activity { relation, queries: Arc::clone(queries) }))
+}
+
+#[derive(Debug)]
+struct Activity {
+    relation: &'static SystemRelation,
+    queries: Arc<Queries>,
+}
+
+#[async_trait]
+impl TableProvider for Activity {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.relation.arrow)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    /// The rows are made here and not before: a statement that is prepared once sees what runs
+    /// each time it is executed.
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = self.queries.all();
+        let rows: Vec<Sparse<'_>> = match self.relation.name {
+            "queries" => all.iter().map(|query| query_row(query)).collect(),
+            "stages" => all.iter().flat_map(|query| stage_rows(query)).collect(),
+            _ => all.iter().flat_map(|query| task_rows(query)).collect(),
+        };
+        let batch = cells::batch_from_sparse(&self.relation.arrow, rows)?;
+        let table = MemTable::try_new(self.schema(), vec![vec![batch]])?;
+        table.scan(state, projection, filters, limit).await
+    }
+}
+
+fn query_row(query: &Query) -> Sparse<'static> {
+    let stages = query.job().map(|job| job.figures()).unwrap_or_default();
+    let end = query.end();
+    vec![
+        ("query_id", count(query.id)),
+        ("pid", query.pid.into()),
+        ("usename", query.user.clone().into()),
+        ("database", DATABASE.into()),
+        ("runner", if query.is_staged() { "staged" } else { "local" }.into()),
+        ("state", end.map_or("running", |end| end.state.word()).into()),
+        ("started", moment(query.started)),
+        ("elapsed_ms", millis(query.elapsed())),
+        ("stages", count(stages.len())),
+        ("tasks", count(stages.iter().map(|stage| stage.tasks).sum::<usize>())),
+        ("tasks_done", count(stages.iter().map(|stage| stage.done).sum::<usize>())),
+        ("rows", end.and_then(|end| end.rows).map_or(Cell::Null, count)),
+        ("error", end.and_then(|end| end.error.clone()).into()),
+        ("query", query.text.as_ref().into()),
+    ]
+}
+
+fn stage_rows(query: &Query) -> Vec<Sparse<'static>> {
+    let row = |(number, figures): (usize, StageFigures)| {
+        let [least, middle, most] = figures.elapsed.map(millis);
+        let decisions: Vec<_> = figures.decisions.iter().map(ToString::to_string).collect();
+        vec![
+            ("query_id", count(query.id)),
+            ("stage", count(number)),
+            ("tasks", count(figures.tasks)),
+            ("tasks_done", count(figures.done)),
+            ("failed", count(figures.failed)),
+            ("rows_in", count(figures.rows_in)),
+            ("bytes_in", count(figures.bytes_in)),
+            ("rows_out", count(figures.rows_out)),
+            ("bytes_out", count(figures.bytes_out)),
+            ("spilled_bytes", count(figures.spilled)),
+            ("memory_bytes", count(figures.memory)),
+            ("min_ms", least),
+            ("median_ms", middle),
+            ("max_ms", most),
+            ("queued_ms", millis(figures.queued)),
+            ("determinism", figures.determinism.word().into()),
+            ("decisions", decisions.join("; ").into()),
+        ]
+    };
+    let stages = query.job().map(|job| job.figures()).unwrap_or_default();
+    stages.into_iter().enumerate().map(row).collect()
+}
+
+fn task_rows(query: &Query) -> Vec<Sparse<'static>> {
+    let attempts = query.job().map(|job| job.attempts()).unwrap_or_default();
+    attempts.into_iter().map(|attempt| task_row(query, attempt)).collect()
+}
+
+fn task_row(query: &Query, attempt: AttemptFigures) -> Sparse<'static> {
+    // What is not the worker's fault is the query's error, in the words the client was told.
+    let told = || query.end().and_then(|end| end.error.clone());
+    let error = match attempt.state {
+        AttemptState::Failed => attempt.failure.or_else(told),
+        _ => None,
+    };
+    let report = attempt.report.as_ref();
+    vec![
+        ("query_id", count(query.id)),
+        ("stage", count(attempt.stage)),
+        ("task", count(attempt.task)),
+        ("attempt", count(attempt.attempt)),
+        ("state", attempt.state.word().into()),
+        ("queued_ms", millis(attempt.queued)),
+        ("run_ms", millis(attempt.run)),
+        ("rows_in", report.map_or(Cell::Null, |report| count(report.rows_in))),
+        ("bytes_in", report.map_or(Cell::Null, |report| count(report.bytes_in))),
+        ("rows_out", report.map_or(Cell::Null, |report| count(report.rows))),
+        ("bytes_out", report.map_or(Cell::Null, |report| count(report.bytes))),
+        ("spilled_bytes", report.map_or(Cell::Null, |report| count(report.spilled))),
+        ("memory_bytes", report.map_or(Cell::Null, |report| count(report.memory))),
+        ("error", error.into()),
+    ]
+}
+
+/// A number that is never below zero, as SQL has them.
+fn count(number: impl TryInto<i64>) -> Cell {
+    Cell::Int(number.try_into().unwrap_or(i64::MAX))
+}
+
+fn millis(time: Duration) -> Cell {
+    Cell::Float(time.as_secs_f64() * 1e3)
+}
+
+/// A moment as microseconds since 1970.
+fn moment(at: SystemTime) -> Cell {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    count(since.as_micros())
+}
