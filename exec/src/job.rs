@@ -4,28 +4,25 @@
 //! decided in [`state`].
 
 pub mod attempt;
+mod head;
 pub mod log;
 pub mod state;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use datafusion::common::runtime::{JoinSet, SpawnedTask};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
-use futures::FutureExt;
-use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use self::head::Head;
 use self::log::{Decision, JobLog};
 use self::state::{Action, Answers, Attempt, Event, Progress, Shape};
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
-use crate::exchange::{Exchange, ExchangeExec};
-use crate::inputs::{Arriving, TaskInputs};
-use crate::output::Buffer;
+use crate::inputs::TaskInputs;
 use crate::pulse::Pulse;
 use crate::stage::{Determinism, Input, Read, StageGraph, TaskId};
 use crate::task::{TaskPlan, joined};
@@ -36,10 +33,6 @@ const LOOKS_PER_PATIENCE: u32 = 10;
 /// Counts the jobs of this process.
 static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
 
-type Answer = Result<Arc<Buffer>, Arc<DataFusionError>>;
-/// Where the outputs of the stages go that the head reads, by stage and task.
-type Waiting = HashMap<(usize, usize), oneshot::Sender<Answer>>;
-
 /// Starts a job on the current runtime. Returns what the head reads, and the job, which ends when
 /// it is dropped.
 pub fn start(
@@ -47,30 +40,7 @@ pub fn start(
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
 ) -> (TaskInputs, SpawnedTask<()>) {
-    let (mut waiting, mut arriving) = (Waiting::new(), HashMap::new());
-    let (ask, asked) = mpsc::unbounded_channel();
-    for input in &graph.head_inputs {
-        for task in 0..graph.stages[input.stage].tasks.len() {
-            let output = (input.stage, task);
-            arriving.entry(output).or_insert_with(|| {
-                let (sender, receiver) = oneshot::channel();
-                waiting.insert(output, sender);
-                let ask = ask.clone();
-                let arrives = async move {
-                    // A job that has ended has answered, or the receiver says so.
-                    let _ = ask.send(output);
-                    let gone = || Arc::new(internal_datafusion_err!("a job that ended early"));
-                    receiver.await.unwrap_or_else(|_| Err(gone()))
-                };
-                arrives.boxed().shared()
-            });
-        }
-    }
-    let read = |input: &Input| -> Vec<Arriving> {
-        let tasks = 0..graph.stages[input.stage].tasks.len();
-        tasks.map(|task| arriving[&(input.stage, task)].clone()).collect()
-    };
-    let inputs = TaskInputs::once(graph.head_inputs.iter().map(read).collect());
+    let (inputs, head) = Head::new(&graph);
     let id = NEXT_JOB.fetch_add(1, Ordering::Relaxed);
     let job = Job {
         id,
@@ -82,8 +52,7 @@ pub fn start(
         outputs: HashMap::new(),
         groups: HashMap::new(),
         ended: None,
-        waiting,
-        asked,
+        head,
     };
     (inputs, SpawnedTask::spawn(job.run()))
 }
@@ -101,9 +70,7 @@ struct Job {
     groups: HashMap<usize, Vec<Range<usize>>>,
     /// Of the attempt that ended last, until it is known whether it is kept.
     ended: Option<Done>,
-    waiting: Waiting,
-    /// What the head waits for, as stage and task.
-    asked: mpsc::UnboundedReceiver<(usize, usize)>,
+    head: Head,
 }
 
 /// An attempt that runs.
@@ -117,11 +84,7 @@ struct Watched {
 impl Job {
     async fn run(mut self) {
         if let Err(error) = self.drive().await {
-            // Every reader of the head is told, whichever waits.
-            let error = Arc::new(error);
-            for (_, answer) in self.waiting.drain() {
-                let _ = answer.send(Err(Arc::clone(&error)));
-            }
+            self.head.fail(error);
         }
     }
 
@@ -149,7 +112,7 @@ impl Job {
         loop {
             let ended = tokio::select! {
                 Some(ended) = self.running.join_next() => ended,
-                Some((stage, task)) = self.asked.recv() => return Ok(Event::Asked(stage, task)),
+                Some((stage, task)) = self.head.asked() => return Ok(Event::Asked(stage, task)),
                 _ = watch.tick() => match self.silent() {
                     Some(attempt) => return Ok(Event::Silent(attempt)),
                     None => continue,
@@ -200,7 +163,7 @@ impl Job {
     }
 
     fn shapes(&self) -> Vec<Shape> {
-        let in_turn = read_in_turn(&self.graph);
+        let in_turn = head::read_in_turn(&self.graph);
         let stages = self.graph.stages.iter().enumerate();
         let shapes = stages.map(|(number, stage)| {
             let by_hash = stage.inputs.iter().filter(|input| input.read == Read::Own);
@@ -255,10 +218,7 @@ impl Job {
                     }
                     fetched => fetched?,
                 };
-                if let Some(answer) = self.waiting.remove(&(stage, task)) {
-                    // A head that has all it wants does not listen any more.
-                    let _ = answer.send(Ok(buffer));
-                }
+                self.head.answer(stage, task, buffer);
             }
             Action::Restart => {
                 tracing::info!(job = self.id, "the query begins again");
@@ -328,16 +288,5 @@ impl Job {
     }
 }
 
-/// The stages whose outputs the head reads one task after another.
-fn read_in_turn(graph: &StageGraph) -> HashSet<usize> {
-    let mut gathered = HashSet::new();
-    let _ = graph.head.apply(|node| {
-        if let Some(read) = node.downcast_ref::<ExchangeExec>()
-            && matches!(read.exchange(), Exchange::Gather)
-        {
-            gathered.insert(graph.head_inputs[read.input()].stage);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    gathered
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The shape of the system relations.
 //!
-//! In: `data/relations.tsv` and our own `data/mobula_relations.tsv`. Out: every system relation with its oid, columns and Arrow schema.
+//! In: `data/relations.tsv` and our own `data/mobula_relations.tsv`. Out: every system relation
+//! with its oid, columns and Arrow schema.
 //! Refuses to know the rows.
 
 use std::collections::HashMap;

@@ -137,7 +137,7 @@ async fn rows() {
         ("SELECT typname, typlen, typarray FROM pg_type WHERE oid = 23", "int4|4|1007"),
         (
             "SELECT oid, nspname FROM pg_namespace ORDER BY oid",
-            "11|pg_catalog 2200|public 13207|information_schema 16500|Sales",
+            "11|pg_catalog 2200|public 13207|information_schema 15000|mobula 16500|Sales",
         ),
         ("SELECT datname, encoding FROM pg_database", "mobula|6"),
         ("SELECT rolname, rolsuper FROM pg_roles ORDER BY 1", "alice|false mobula|true"),
@@ -154,7 +154,7 @@ async fn rows() {
         ),
         (
             "SELECT table_name, table_type FROM information_schema.tables ORDER BY 1, 2",
-            "items|BASE TABLE items|BASE TABLE v|VIEW",
+            "items|BASE TABLE items|BASE TABLE queries|VIEW stages|VIEW tasks|VIEW v|VIEW",
         ),
     ] {
         assert_eq!(answer(&context, sql).await, expected, "{sql}");
