@@ -58,6 +58,14 @@ impl DynamicFilterExec {
         Self { input, filters, metrics: ExecutionPlanMetricsSet::new() }
     }
 
+    /// Drops rows of `input` by a filter whose columns are its own.
+    pub fn asking(
+        input: &Arc<dyn ExecutionPlan>,
+        filter: Arc<DynamicFilterPhysicalExpr>,
+    ) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self::with_filters(Arc::clone(input), vec![filter]))
+    }
+
     /// With those filters only that `keep` wants; without any, its input alone.
     pub fn retain(&self, keep: impl Fn(&Arc<dyn PhysicalExpr>) -> bool) -> Arc<dyn ExecutionPlan> {
         let filters: Vec<_> = self.filters.iter().filter(|filter| keep(filter)).cloned().collect();

@@ -34,6 +34,10 @@ const STATISTICS_CACHE_BYTES: usize = 64 << 20;
 /// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones.
 const SHARED_BUILD_BYTES: usize = 1 << 30;
 const SHARED_BUILD_ROWS: usize = 6_000_000;
+/// What a sort keeps aside for merging what it spilled, bytes; less where that would be a large part
+/// of a thread's share.
+const SORT_RESERVATION_BYTES: usize = 10 << 20;
+const SORTS_PER_SHARE: usize = 16;
 /// Files one external merge pass keeps open.
 const MERGE_FAN_IN: usize = 64;
 
@@ -59,6 +63,7 @@ pub struct Engine {
     files: FileStore,
     stores: Arc<Stores>,
     threads: usize,
+    sort_reservation_bytes: usize,
 }
 
 impl Engine {
@@ -88,7 +93,9 @@ impl Engine {
             .with_cache_manager(caches)
             .with_object_store_registry(Arc::<Stores>::clone(&stores))
             .build_arc()?;
-        Ok(Self { runtime, files, stores, threads: options.threads })
+        let share = options.memory_bytes / options.threads;
+        let sort_reservation_bytes = SORT_RESERVATION_BYTES.min(share / SORTS_PER_SHARE);
+        Ok(Self { runtime, files, stores, threads: options.threads, sort_reservation_bytes })
     }
 
     /// The runtime that statements' runtimes come from.
@@ -124,6 +131,7 @@ impl Engine {
         options.sql_parser.collect_spans = true;
         options.sql_parser.parse_float_as_decimal = true;
         options.execution.listing_table_ignore_subdirectory = false;
+        options.execution.sort_spill_reservation_bytes = self.sort_reservation_bytes;
         options.explain.show_sizes = false;
         config
     }

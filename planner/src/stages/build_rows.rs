@@ -2,6 +2,7 @@
 //! a build side that every task would have: each would emit the rows that others have matched.
 //! After this the plan still runs in one process.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -11,6 +12,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
+use exec::dynamic_filter::DynamicFilterExec;
 
 use super::split::partitions;
 use super::{Width, not_in};
@@ -61,11 +63,23 @@ fn by_hash(join: &HashJoinExec, count: usize) -> Result<Arc<dyn ExecutionPlan>> 
         _ => join.left(),
     };
     let left = repartition(left, left_keys.collect(), count)?;
-    let right = repartition(join.right(), right_keys.collect(), count)?;
-    join.builder()
+    // The scan under its probe side had no place for the join's filter, for it was right below it.
+    let filter = join.dynamic_expressions_produced().into_iter().next();
+    let filter = filter.and_then(|filter| (filter as Arc<dyn Any + Send + Sync>).downcast().ok());
+    let right = match &filter {
+        Some(filter) => DynamicFilterExec::asking(join.right(), Arc::clone(filter)),
+        None => Arc::clone(join.right()),
+    };
+    let right = repartition(&right, right_keys.collect(), count)?;
+    let by_hash = join
+        .builder()
         .with_partition_mode(PartitionMode::Partitioned)
         .with_new_children(vec![left, right])?
-        .build_exec()
+        .build()?;
+    Ok(match filter {
+        Some(filter) => Arc::new(by_hash.with_dynamic_filter_expr(filter)?),
+        None => Arc::new(by_hash),
+    })
 }
 
 fn repartition(

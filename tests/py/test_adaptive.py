@@ -1,0 +1,129 @@
+"""What a staged query does when it knows more: filters that cross stages, stages that are the same,
+rows that come early, queries that wait for room, joins that do not fit into memory.
+"""
+
+import threading
+
+import psycopg
+import pytest
+
+import staged
+from mobula import Mobula
+from process import wait_until
+
+pytestmark = pytest.mark.mobula_only
+
+HEAVY = "SELECT count(*) FROM lineitem a, lineitem b WHERE a.l_comment < b.l_comment"
+DEADLINE_S = 30
+
+
+def explain(client, sql, options=""):
+    return [line for (line,) in client.execute(f"EXPLAIN {options} {sql}").fetchall()]
+
+
+def test_the_keys_of_a_build_side_are_asked_for_in_the_other_stage(server):
+    # A join by hash (its build side's rows are wanted) of a few orders with all lines.
+    sql = ("SELECT count(l_linenumber), count(*) FROM (SELECT o_orderkey FROM orders "
+           "WHERE o_totalprice > 400000) o LEFT JOIN lineitem ON o_orderkey = l_orderkey")
+    with server.connect() as local, staged.connect(server, (2, 1)) as client:
+        assert client.execute(sql).fetchall() == local.execute(sql).fetchall()
+        plan = "\n".join(explain(client, sql, "ANALYZE"))
+        assert "KeyFilterExec" in plan and " keys" in plan, plan
+        sent = [int(line.split("out: ")[1].split(" rows")[0])
+                for line in plan.splitlines() if "out: " in line]
+        lines = local.execute("SELECT count(*) FROM lineitem").fetchone()[0]
+        assert max(sent) < lines / 10, plan
+
+
+@pytest.mark.parametrize("keys", ["o_custkey", "o_custkey + 0", "nullif(o_custkey, 5)"])
+@pytest.mark.parametrize("of", ["orders", "orders WHERE false",
+                                "(SELECT nullif(o_custkey, 7) AS o_custkey FROM orders) n"])
+@pytest.mark.parametrize("customer", ["c_custkey", "nullif(c_custkey, 9)"])
+def test_not_in_is_the_same_among_many_tasks(server, keys, of, customer):
+    sql = (f"SELECT count(*), sum(c_custkey), min(c_name) FROM customer "
+           f"WHERE {customer} NOT IN (SELECT {keys} FROM {of})")
+    with server.connect() as local, staged.connect(server, (3, 2)) as client:
+        assert staged.why_local(client, sql) is None
+        assert client.execute(sql).fetchall() == local.execute(sql).fetchall()
+
+
+def test_a_common_table_expression_runs_once(server):
+    sql = ("WITH revenue AS (SELECT l_suppkey AS s, sum(l_extendedprice) AS r FROM lineitem "
+           "GROUP BY l_suppkey) SELECT s FROM revenue WHERE r = (SELECT max(r) FROM revenue)")
+    with staged.connect(server, (2, 1)) as client:
+        scans = [line for line in explain(client, sql) if "DataSourceExec" in line]
+        assert len(scans) == 1, scans
+        assert len(client.execute(sql).fetchall()) == 1
+
+
+def test_rows_come_before_the_scan_is_done_and_what_nobody_reads_is_not_scanned(server):
+    with staged.connect(server, (2, 1)) as client, server.connect(autocommit=True) as watcher:
+        cursor = client.cursor()
+        rows = cursor.stream("SELECT * FROM lineitem")
+        next(rows)
+        seen = watcher.execute(
+            "SELECT tasks, tasks_done FROM mobula.queries WHERE query = 'SELECT * FROM lineitem' "
+            "AND state = 'running'").fetchone()
+        rows.close()
+    assert seen and seen[0] > seen[1] > 0, seen
+
+
+def test_a_limit_ends_the_scan(server):
+    with staged.connect(server, (2, 1)) as client, server.connect(autocommit=True) as watcher:
+        sql = "SELECT l_comment FROM lineitem LIMIT 7"
+        assert len(client.execute(sql).fetchall()) == 7
+        ran = watcher.execute(
+            "SELECT count(*) FROM mobula.tasks JOIN mobula.queries USING (query_id) "
+            "WHERE query = %s", (sql,)).fetchone()[0]
+        planned = watcher.execute(
+            "SELECT tasks FROM mobula.queries WHERE query = %s", (sql,)).fetchone()[0]
+    assert ran < planned, (ran, planned)
+
+
+def test_queries_wait_for_room_and_not_for_ever():
+    options = ["--max-queries", "1", "--queue-timeout", "1s"]
+    with Mobula(demo=0.1, options=options) as server:
+        with staged.connect(server, (2, 1)) as first, staged.connect(server, (2, 1)) as second:
+            ended = threading.Thread(target=lambda: swallow(first, HEAVY))
+            ended.start()
+            with server.connect(autocommit=True) as watcher:
+                wait_until("the first to run", lambda: watcher.execute(
+                    "SELECT 1 FROM mobula.tasks WHERE state = 'running'").fetchone(), DEADLINE_S)
+                with pytest.raises(psycopg.Error) as caught:
+                    second.execute("SELECT max(o_comment) FROM orders")
+                assert caught.value.sqlstate == "53400" and "room" in str(caught.value)
+                second.rollback()
+                # What runs in one process does not wait.
+                assert watcher.execute("SELECT count(*) FROM region").fetchone() == (5,)
+            first.cancel_safe(timeout=10)
+            ended.join(DEADLINE_S)
+            assert second.execute("SELECT max(o_comment) FROM orders").fetchone()
+
+
+def swallow(client, sql):
+    client.execute("SET statement_timeout = '20s'")
+    with pytest.raises(psycopg.Error):
+        client.execute(sql)
+
+
+@pytest.mark.parametrize("width", [None, (2, 1)])
+def test_a_hash_join_that_does_not_fit_is_made_a_merge_join(width):
+    sql = ("SELECT count(*), max(a.l_shipinstruct || a.l_shipmode || a.l_comment) FROM lineitem a JOIN lineitem b "
+           "ON a.l_orderkey = b.l_orderkey AND a.l_linenumber = b.l_linenumber "
+           "AND a.l_comment = b.l_comment")
+    with Mobula(demo=0.1, options=["--memory-limit", "80MiB"]) as server:
+        with staged.connect(server, width) as client:
+            assert client.execute(sql).fetchone()[0] == 600572
+        assert "merge joins" in server.log_path.read_text()
+
+
+def test_out_of_memory_names_the_operator_and_the_setting():
+    sql = "SELECT count(*) FROM (SELECT array_agg(l_comment) AS c FROM lineitem GROUP BY 1 + 1) x"
+    with Mobula(demo=0.1, options=["--memory-limit", "64MiB"]) as server:
+        with staged.connect(server, (2, 1)) as client:
+            with pytest.raises(psycopg.Error) as caught:
+                client.execute(sql)
+    error = caught.value
+    assert error.sqlstate == "53200"
+    assert "ggregate" in error.diag.message_detail
+    assert "memory_limit" in error.diag.message_hint
