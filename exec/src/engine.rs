@@ -34,10 +34,10 @@ const STATISTICS_CACHE_BYTES: usize = 64 << 20;
 /// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones.
 const SHARED_BUILD_BYTES: usize = 1 << 30;
 const SHARED_BUILD_ROWS: usize = 6_000_000;
-/// What a sort keeps aside for merging what it spilled, bytes; less where that would be a large part
-/// of a thread's share.
-const SORT_RESERVATION_BYTES: usize = 10 << 20;
-const SORTS_PER_SHARE: usize = 16;
+/// What a sort keeps aside, bytes: to spill it has to hold the keys of all it has at once, which the
+/// memory that its rows filled has no room for. A part of a thread's share, and no more than this.
+const SORT_RESERVATION_BYTES_MAX: usize = 64 << 20;
+const SORT_RESERVATIONS_PER_SHARE: usize = 8;
 /// Files one external merge pass keeps open.
 const MERGE_FAN_IN: usize = 64;
 
@@ -94,7 +94,8 @@ impl Engine {
             .with_object_store_registry(Arc::<Stores>::clone(&stores))
             .build_arc()?;
         let share = options.memory_bytes / options.threads;
-        let sort_reservation_bytes = SORT_RESERVATION_BYTES.min(share / SORTS_PER_SHARE);
+        let sort_reservation_bytes =
+            SORT_RESERVATION_BYTES_MAX.min(share / SORT_RESERVATIONS_PER_SHARE);
         Ok(Self { runtime, files, stores, threads: options.threads, sort_reservation_bytes })
     }
 

@@ -29,6 +29,7 @@ pub fn exhausted(text: &str) -> PgError {
         return PgError::new(SqlState::DiskFull, "the query needs more spill space than allowed")
             .hint("Raise spill_limit, or let the query work on less at once.");
     }
+    tracing::info!(text, "out of memory");
     let error = PgError::new(SqlState::OutOfMemory, "out of memory")
         .hint("Raise memory_limit, or let the query work on less at once.");
     match consumer(text) {
