@@ -21,6 +21,7 @@ use url::Url;
 use crate::account::Account;
 use crate::pulse::Pulse;
 use crate::roots::Roots;
+use crate::spool::Room;
 use crate::store::FileStore;
 
 /// Names the largest consumers of memory in an out-of-memory error.
@@ -38,8 +39,12 @@ const SHARED_BUILD_ROWS: usize = 6_000_000;
 /// memory that its rows filled has no room for. A part of a thread's share, and no more than this.
 const SORT_RESERVATION_BYTES_MAX: usize = 64 << 20;
 const SORT_RESERVATIONS_PER_SHARE: usize = 8;
-/// Files one external merge pass keeps open.
-const MERGE_FAN_IN: usize = 64;
+/// Files one external merge pass keeps open, each with a batch in memory: some megabyte. Fewer where
+/// that is more than a part of a thread's share.
+const MERGE_FAN_IN_MAX: usize = 64;
+const MERGE_BYTES_PER_FILE: usize = 2 << 20;
+/// Of all memory, this part is for outputs of tasks that wait to be read: what reads them needs more.
+const OUTPUTS_PART: usize = 4;
 
 /// What the engine may use.
 #[derive(Debug, Clone)]
@@ -64,6 +69,7 @@ pub struct Engine {
     stores: Arc<Stores>,
     threads: usize,
     sort_reservation_bytes: usize,
+    outputs: Arc<Room>,
 }
 
 impl Engine {
@@ -72,10 +78,13 @@ impl Engine {
     /// # Errors
     /// When the spill or staging folder cannot be used.
     pub fn new(options: EngineOptions, roots: Arc<Roots>) -> Result<Self> {
+        let share = options.memory_bytes / options.threads;
+        let merge_bytes = share / SORT_RESERVATIONS_PER_SHARE;
+        let merge_fan_in = (merge_bytes / MERGE_BYTES_PER_FILE).clamp(4, MERGE_FAN_IN_MAX);
         let spill = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![options.spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes)
-            .with_max_spill_merge_fan_in(MERGE_FAN_IN);
+            .with_max_spill_merge_fan_in(merge_fan_in);
         let pool =
             TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), CONSUMERS_NAMED);
         // Files are listed for every query: a file that was added a moment ago is seen.
@@ -93,15 +102,26 @@ impl Engine {
             .with_cache_manager(caches)
             .with_object_store_registry(Arc::<Stores>::clone(&stores))
             .build_arc()?;
-        let share = options.memory_bytes / options.threads;
-        let sort_reservation_bytes =
-            SORT_RESERVATION_BYTES_MAX.min(share / SORT_RESERVATIONS_PER_SHARE);
-        Ok(Self { runtime, files, stores, threads: options.threads, sort_reservation_bytes })
+        let sort_reservation_bytes = SORT_RESERVATION_BYTES_MAX.min(merge_bytes);
+        let outputs = Arc::new(Room::new(options.memory_bytes / OUTPUTS_PART));
+        Ok(Self {
+            runtime,
+            files,
+            stores,
+            threads: options.threads,
+            sort_reservation_bytes,
+            outputs,
+        })
     }
 
     /// The runtime that statements' runtimes come from.
     pub fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.runtime
+    }
+
+    /// Memory for outputs of tasks.
+    pub(crate) fn outputs(&self) -> &Arc<Room> {
+        &self.outputs
     }
 
     /// The folders SQL may read.

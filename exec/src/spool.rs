@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err, resources_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SpillFile, SpillWriter};
@@ -20,6 +21,7 @@ use crate::task::joined;
 /// keeps is dropped.
 pub struct Spool {
     runtime: Arc<RuntimeEnv>,
+    room: Arc<Room>,
     reservation: MemoryReservation,
     overflow: Mutex<Option<Overflow>>,
 }
@@ -54,11 +56,10 @@ impl fmt::Debug for Spool {
 }
 
 impl Spool {
-    /// A spool in the memory and on the disk of `runtime`.
-    pub fn new(runtime: Arc<RuntimeEnv>) -> Arc<Self> {
-        let consumer = MemoryConsumer::new("output of a task").with_can_spill(true);
-        let reservation = consumer.register(&runtime.memory_pool);
-        Arc::new(Self { runtime, reservation, overflow: Mutex::new(None) })
+    /// A spool in the memory and on the disk of `runtime`, where all spools share the `room`.
+    pub fn new(runtime: Arc<RuntimeEnv>, room: Arc<Room>) -> Arc<Self> {
+        let reservation = MemoryConsumer::new("output of a task").register(&runtime.memory_pool);
+        Arc::new(Self { runtime, room, reservation, overflow: Mutex::new(None) })
     }
 
     /// Keeps bytes.
@@ -67,11 +68,17 @@ impl Spool {
     /// When they fit neither into memory nor onto the disk.
     pub fn keep(self: &Arc<Self>, bytes: Vec<u8>) -> Result<Kept> {
         let length = bytes.len();
-        let place = match self.reservation.try_grow(bytes.capacity()) {
+        let place = match self.take(bytes.capacity()) {
             Ok(()) => Place::Memory(Bytes::from(bytes)),
             Err(full) => self.write(&bytes, full)?,
         };
         Ok(Kept { place, length, _spool: Arc::clone(self) })
+    }
+
+    /// Takes room and memory.
+    fn take(&self, bytes: usize) -> Result<()> {
+        self.room.take(bytes)?;
+        self.reservation.try_grow(bytes).inspect_err(|_| self.room.give_back(bytes))
     }
 
     fn write(&self, bytes: &[u8], full: DataFusionError) -> Result<Place> {
@@ -99,6 +106,41 @@ impl Spool {
     pub fn spilled(&self) -> u64 {
         let overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
         overflow.as_ref().map_or(0, |overflow| overflow.file.size().unwrap_or(overflow.length))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.room.give_back(self.reservation.size());
+    }
+}
+
+/// How much memory all outputs of this process may take.
+#[derive(Debug)]
+pub struct Room {
+    max_bytes: usize,
+    used: AtomicUsize,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, used: AtomicUsize::new(0) }
+    }
+
+    fn take(&self, bytes: usize) -> Result<()> {
+        if self.used.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.max_bytes {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        resources_err!(
+            "no room for {bytes} bytes for output of a task with {} used",
+            self.max_bytes
+        )
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -142,9 +184,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_fit_is_on_disk_until_nobody_holds_it() {
-        let pool = Arc::new(GreedyMemoryPool::new(10));
+        let pool = Arc::new(GreedyMemoryPool::new(100));
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc().expect("builds");
-        let spool = Spool::new(Arc::clone(&runtime));
+        let room = Arc::new(Room::new(9));
+        let spool = Spool::new(Arc::clone(&runtime), Arc::clone(&room));
         let texts = ["eight by", "tes more", "than ten"];
         let kept = texts.map(|text| spool.keep(text.as_bytes().to_vec()).expect("fits"));
         assert_eq!((runtime.memory_pool.reserved(), spool.spilled()), (8, 16));
@@ -152,7 +195,7 @@ mod tests {
             assert_eq!(kept.read().await.expect("reads"), text.as_bytes());
         }
         drop((kept, spool));
-        assert_eq!(runtime.memory_pool.reserved(), 0);
+        assert_eq!((runtime.memory_pool.reserved(), room.used.load(Ordering::Relaxed)), (0, 0));
         assert_eq!(runtime.disk_manager.used_disk_space(), 0);
     }
 }

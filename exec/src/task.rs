@@ -96,7 +96,7 @@ impl Worker {
         let context = self.context(&task.settings, inputs, pulse)?;
         let plan = self.codec.decode(&task.plan, &context)?;
         let (plan, routing) = routing(plan, task)?;
-        let spool = Spool::new(context.runtime_env());
+        let spool = Spool::new(context.runtime_env(), Arc::clone(self.engine.outputs()));
         let mut writing = JoinSet::new();
         for partition in 0..plan.output_partitioning().partition_count() {
             let stream = plan.execute(partition, Arc::clone(&context))?;
