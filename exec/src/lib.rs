@@ -6,6 +6,7 @@
 //! - [`slices`]: an operator that lets a join be cancelled.
 //! - [`conjunction`]: an expression that compares before it copies.
 //! - [`dynamic_filter`]: an operator that drops rows a far join will not want.
+//! - [`forget`]: an operator that says less of its rows than the engine would.
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
 //! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
@@ -20,6 +21,7 @@ pub mod dynamic_filter;
 pub mod engine;
 pub mod exchange;
 pub mod file_scan;
+pub mod forget;
 pub mod in_process;
 pub mod inputs;
 pub mod job;

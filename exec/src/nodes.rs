@@ -24,11 +24,12 @@ use crate::codec::unreadable;
 use crate::dynamic_filter::DynamicFilterExec;
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::file_scan;
+use crate::forget::ForgetExec;
 use crate::slices::SliceExec;
 
 #[derive(Clone, PartialEq, Message)]
 struct Node {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
     kind: Option<Kind>,
 }
 
@@ -43,6 +44,8 @@ enum Kind {
     /// The name of the compression of the scan that is the input.
     #[prost(string, tag = "4")]
     Compressed(String),
+    #[prost(message, tag = "5")]
+    Forget(ForgetNode),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -89,6 +92,9 @@ struct OrderedNode {
 struct SliceNode {}
 
 #[derive(Clone, PartialEq, Message)]
+struct ForgetNode {}
+
+#[derive(Clone, PartialEq, Message)]
 struct DynamicFilterNode {
     #[prost(message, repeated, tag = "1")]
     filters: Vec<PhysicalExprNode>,
@@ -104,6 +110,8 @@ pub(crate) fn write(
         Kind::Exchange(write_exchange(exchange, codec, converter)?)
     } else if plan.is::<SliceExec>() {
         Kind::Slice(SliceNode {})
+    } else if plan.is::<ForgetExec>() {
+        Kind::Forget(ForgetNode {})
     } else if let Some(filter) = plan.downcast_ref::<DynamicFilterExec>() {
         let filters = filter.filters().iter();
         let filters = filters.map(|filter| converter.physical_expr_to_proto(filter, codec));
@@ -168,6 +176,7 @@ pub(crate) fn read(
     match (node.kind, inputs) {
         (Some(Kind::Exchange(node)), []) => read_exchange(&node, context, converter),
         (Some(Kind::Slice(_)), [input]) => Ok(Arc::new(SliceExec::new(Arc::clone(input)))),
+        (Some(Kind::Forget(_)), [input]) => Ok(Arc::new(ForgetExec::new(Arc::clone(input)))),
         (Some(Kind::DynamicFilter(node)), [input]) => {
             let schema = input.schema();
             let filters = parse_physical_exprs(&node.filters, context, &schema, converter)?;

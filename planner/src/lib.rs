@@ -6,7 +6,9 @@
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
-//! 4. [`query`]: logical plan, optimized plan, physical plan.
+//! 4. What DataFusion's rules would answer wrongly, kept from them: [`ends_of_knowledge`],
+//!    [`barriers`].
+//! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
 //! works on; [`tables`] makes a table of files.
@@ -25,6 +27,7 @@ pub mod depth;
 pub mod dialect;
 mod dialect_casts;
 mod dynamic_filters;
+mod ends_of_knowledge;
 mod fast_decimals;
 mod floats;
 pub mod functions;

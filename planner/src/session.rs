@@ -19,6 +19,7 @@ use crate::casts::TextForms;
 use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
 use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
+use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
 
@@ -73,6 +74,9 @@ pub fn functions_of(state: &SessionState) -> Functions {
 /// DataFusion's rules with ours among them.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    if let Some(sorts) = rules.iter().position(|rule| rule.name() == "EnsureRequirements") {
+        rules.insert(sorts, Arc::new(EndsOfKnowledge));
+    }
     let before = rules.iter().position(|rule| rule.name() == "EnsureCooperative");
     let before = before.unwrap_or(rules.len());
     rules.insert(before, Arc::new(CooperativeJoins));
