@@ -7,7 +7,7 @@
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. What DataFusion's rules would answer wrongly, kept from them: [`ends_of_knowledge`],
-//!    [`barriers`].
+//!    [`offsets`], [`barriers`].
 //! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
@@ -35,6 +35,7 @@ mod grammar;
 mod in_lists;
 mod integers;
 pub mod names;
+mod offsets;
 mod operators;
 pub mod parse;
 pub mod query;

@@ -22,6 +22,7 @@ use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
 use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
+use crate::offsets::SortsAboveOffsets;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
 /// wrong.
@@ -75,6 +76,7 @@ pub fn functions_of(state: &SessionState) -> Functions {
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
     if let Some(sorts) = rules.iter().position(|rule| rule.name() == "EnsureRequirements") {
+        rules[sorts] = Arc::new(SortsAboveOffsets::new(Arc::clone(&rules[sorts])));
         rules.insert(sorts, Arc::new(EndsOfKnowledge));
     }
     let before = rules.iter().position(|rule| rule.name() == "EnsureCooperative");
