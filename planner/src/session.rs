@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -18,6 +18,7 @@ use crate::barriers::NameBarriers;
 use crate::casts::TextForms;
 use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
+use crate::dependencies::before_those_who_ask;
 use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
 use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
@@ -44,6 +45,7 @@ pub fn base_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
+        .with_optimizer_rules(before_those_who_ask(Optimizer::new().rules))
         .with_optimizer_rule(Arc::new(FastDecimals))
         .with_physical_optimizer_rules(physical_rules())
         .build();
