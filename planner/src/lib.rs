@@ -6,8 +6,8 @@
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
-//! 4. What DataFusion's rules would answer wrongly, kept from them: [`dependencies`],
-//!    [`ends_of_knowledge`], [`offsets`], [`barriers`].
+//! 4. What DataFusion's rules would answer wrongly, put otherwise or kept from them: [`not_in`],
+//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`].
 //! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
@@ -36,6 +36,7 @@ mod grammar;
 mod in_lists;
 mod integers;
 pub mod names;
+mod not_in;
 mod offsets;
 mod operators;
 pub mod parse;

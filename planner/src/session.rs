@@ -23,6 +23,7 @@ use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
 use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
+use crate::not_in::NullAwareIn;
 use crate::offsets::SortsAboveOffsets;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
@@ -39,7 +40,8 @@ pub fn base_state(
     forms: Arc<dyn TextForms>,
 ) -> Result<SessionState> {
     let mut analyzer = Analyzer::new();
-    analyzer.rules.insert(0, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
+    analyzer.rules.insert(0, Arc::new(NullAwareIn));
+    analyzer.rules.insert(1, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
