@@ -19,6 +19,7 @@ use crate::casts::TextForms;
 use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
 use crate::dependencies::before_those_who_ask;
+use crate::distinct_sums::with_their_types;
 use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
 use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
@@ -47,7 +48,7 @@ pub fn base_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
-        .with_optimizer_rules(before_those_who_ask(Optimizer::new().rules))
+        .with_optimizer_rules(before_those_who_ask(with_their_types(Optimizer::new().rules)))
         .with_optimizer_rule(Arc::new(FastDecimals))
         .with_physical_optimizer_rules(physical_rules())
         .build();
