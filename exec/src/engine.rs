@@ -147,6 +147,9 @@ impl Engine {
         // They give a limit to groups that a window above still counts.
         options.optimizer.enable_distinct_aggregation_soft_limit = false;
         options.optimizer.enable_topk_aggregation = false;
+        // It refuses plans whose columns may be NULL where the logical plan knew better: of a CASE
+        // it knows more than of what optimizing made of the CASE.
+        options.execution.skip_physical_aggregate_schema_check = true;
         // As PostgreSQL: NULL sorts as the largest value.
         options.sql_parser.default_null_ordering = "nulls_max".to_owned();
         options.sql_parser.collect_spans = true;

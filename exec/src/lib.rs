@@ -8,6 +8,7 @@
 //! - [`conjunction`]: an expression that compares before it copies.
 //! - [`dynamic_filter`]: an operator that drops rows a far join will not want; [`key_filter`]: the
 //!   same when the join is in another stage.
+//! - [`forget`]: an operator that says less of its rows than the engine would.
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
 //! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]: which
 //!   queries may begin; [`pulse`]: whether a task still works.
@@ -26,6 +27,7 @@ pub mod dynamic_filter;
 pub mod engine;
 pub mod exchange;
 pub mod file_scan;
+pub mod forget;
 pub mod in_process;
 pub mod inputs;
 pub mod job;

@@ -24,12 +24,13 @@ use crate::codec::unreadable;
 use crate::dynamic_filter::DynamicFilterExec;
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::file_scan;
+use crate::forget::ForgetExec;
 use crate::key_filter::{KeyFilter, KeyFilterExec};
 use crate::slices::SliceExec;
 
 #[derive(Clone, PartialEq, Message)]
 struct Node {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
     kind: Option<Kind>,
 }
 
@@ -46,6 +47,8 @@ enum Kind {
     Compressed(String),
     #[prost(message, tag = "5")]
     KeyFilter(KeyFilterNode),
+    #[prost(message, tag = "6")]
+    Forget(ForgetNode),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -92,6 +95,9 @@ struct OrderedNode {
 struct SliceNode {}
 
 #[derive(Clone, PartialEq, Message)]
+struct ForgetNode {}
+
+#[derive(Clone, PartialEq, Message)]
 struct DynamicFilterNode {
     #[prost(message, repeated, tag = "1")]
     filters: Vec<PhysicalExprNode>,
@@ -116,6 +122,8 @@ pub(crate) fn write(
         Kind::Exchange(write_exchange(exchange, codec, converter)?)
     } else if plan.is::<SliceExec>() {
         Kind::Slice(SliceNode {})
+    } else if plan.is::<ForgetExec>() {
+        Kind::Forget(ForgetNode {})
     } else if let Some(filter) = plan.downcast_ref::<DynamicFilterExec>() {
         let filters = filter.filters().iter();
         let filters = filters.map(|filter| converter.physical_expr_to_proto(filter, codec));
@@ -185,6 +193,7 @@ pub(crate) fn read(
     match (node.kind, inputs) {
         (Some(Kind::Exchange(node)), []) => read_exchange(&node, context, converter),
         (Some(Kind::Slice(_)), [input]) => Ok(Arc::new(SliceExec::new(Arc::clone(input)))),
+        (Some(Kind::Forget(_)), [input]) => Ok(Arc::new(ForgetExec::new(Arc::clone(input)))),
         (Some(Kind::DynamicFilter(node)), [input]) => {
             let schema = input.schema();
             let filters = parse_physical_exprs(&node.filters, context, &schema, converter)?;

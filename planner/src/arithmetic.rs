@@ -5,7 +5,10 @@
 //! - `avg` of decimals and integers as `sum / count`, so that it has those digits too
 //!   ([`crate::averages`]),
 //! - `sum` of eight-byte integers as a decimal,
-//! - NULLs apart from the lists of `IN` ([`crate::in_lists`]),
+//! - NULLs apart from the lists of `IN` ([`crate::in_lists`]), keys of orders once
+//!   ([`crate::orders`]), sums of constants kept whole ([`crate::sums`]),
+//! - values of queries that may be NULL ([`crate::scalars`]),
+//! - the types of unions and of columns outside settled ([`crate::unions`], [`crate::outer_types`]),
 //! - casts and dates by PostgreSQL's rules ([`crate::casts`], [`crate::dates`]).
 
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
+    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator,
     RecursiveQuery, ScalarUDF, Values,
 };
 use datafusion::optimizer::AnalyzerRule;
@@ -30,7 +33,7 @@ use crate::decimals::DIV;
 use crate::floats::FLOAT_QUOTIENT;
 use crate::in_lists;
 use crate::integers::{self, INTEGERS};
-use crate::rounding;
+use crate::{grouping_sets, orders, outer_types, rounding, scalars, sums, unions};
 
 /// The functions this rule plants, for those who decode plans.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -57,14 +60,35 @@ impl AnalyzerRule for PgArithmetic {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let zone = config.execution.time_zone.clone().unwrap_or_default();
         let casts = Casts { forms: Arc::clone(&self.forms), zone };
-        plan.transform_up_with_subqueries(|node| rewrite_node(node, &casts).map(Transformed::yes))
-            .map(|rewritten| rewritten.data)
+        rewrite_plan(plan, &casts)
     }
+}
+
+/// From the leaves up; subqueries of a node once its inputs have their types.
+fn rewrite_plan(plan: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up(|node| {
+        let outer = merge_schema(&node.inputs());
+        let node = node.map_subqueries(|subquery| match subquery {
+            LogicalPlan::Subquery(subquery) => {
+                let mut subquery = outer_types::settle(subquery, &outer)?;
+                let plan = rewrite_plan(Arc::unwrap_or_clone(subquery.subquery), casts)?;
+                subquery.subquery = Arc::new(plan);
+                Ok(Transformed::yes(LogicalPlan::Subquery(subquery)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        rewrite_node(node.data, casts).map(Transformed::yes)
+    });
+    rewritten.map(|rewritten| rewritten.data)
 }
 
 fn rewrite_node(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> {
     match node {
         LogicalPlan::Values(values) => narrow_values(values),
+        LogicalPlan::Union(union) => unions::settle(union),
+        LogicalPlan::Distinct(Distinct::On(distinct)) => {
+            rewrite_expressions(orders::distinct_on(distinct), casts)
+        }
         LogicalPlan::RecursiveQuery(query) => keep_working_table(query),
         node => rewrite_expressions(node, casts),
     }
@@ -75,13 +99,21 @@ fn rewrite_expressions(node: LogicalPlan, casts: &Casts) -> Result<LogicalPlan> 
     let typed = matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Window(_));
     let schema = merge_schema(&node.inputs());
     let names = NamePreserver::new(&node);
-    let node = node.map_expressions(|expr| {
+    let rewrite = |expr: Expr| {
         let name = names.save(&expr);
         let rewritten = match typed {
             true => expr.transform_up(|e| rewrite_typed(e, &schema, casts))?.data,
             false => rewrite_tree(expr, &schema, casts)?,
         };
-        Ok(Transformed::yes(name.restore(rewritten)))
+        Ok(name.restore(rewritten))
+    };
+    let node = node.map_expressions(|expr| {
+        let rewritten = match expr {
+            // Its columns are named by what is in it.
+            Expr::GroupingSet(set) => grouping_sets::map(set, rewrite).map(Expr::GroupingSet),
+            other => rewrite(other),
+        };
+        rewritten.map(Transformed::yes)
     })?;
     match node.data.recompute_schema()? {
         LogicalPlan::Aggregate(aggregate) => averages::of_groups(aggregate, &schema),
@@ -160,6 +192,9 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
             },
         },
         Expr::InList(list) => Ok(in_lists::nulls_apart(list)),
+        Expr::ScalarSubquery(subquery) => {
+            Ok(Transformed::yes(Expr::ScalarSubquery(scalars::nullable(subquery)?)))
+        }
         Expr::Between(between) => {
             Ok(Transformed::yes(Expr::Between(dates::rewrite_between(between, schema))))
         }
@@ -173,7 +208,7 @@ fn rewrite_expr(expr: Expr, schema: &DFSchema, casts: &Casts) -> Result<Transfor
                 Transformed::yes(minus(Expr::Literal(ScalarValue::Int16(Some(0)), None), inner))
             }
         }),
-        Expr::AggregateFunction(sum) if sum.func.name() == "sum" => Ok(widen_sum(sum, schema)),
+        Expr::AggregateFunction(call) => Ok(Transformed::yes(rewrite_aggregate(call, schema))),
         Expr::ScalarFunction(call) if call.name() == "date_part" => {
             Ok(dates::rewrite_part(call, schema))
         }
@@ -251,9 +286,15 @@ fn is_integer(expr: &Expr, schema: &DFSchema) -> bool {
         || expr.get_type(schema).is_ok_and(|data_type| data_type.is_signed_integer())
 }
 
-fn widen_sum(mut sum: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
-    let widened = widen_argument(&mut sum.params.args, schema);
-    Transformed::new_transformed(Expr::AggregateFunction(sum), widened)
+fn rewrite_aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Expr {
+    orders::once(&mut call.params.order_by);
+    if matches!(call.func.name(), "sum" | "avg") {
+        sums::keep_whole(&mut call.params.args, schema);
+    }
+    if call.func.name() == "sum" {
+        widen_argument(&mut call.params.args, schema);
+    }
+    Expr::AggregateFunction(call)
 }
 
 /// Eight-byte integers are summed as decimals.

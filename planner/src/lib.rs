@@ -7,7 +7,9 @@
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
-//! 4. [`query`]: logical plan, optimized plan, physical plan.
+//! 4. What DataFusion's rules would answer wrongly, put otherwise or kept from them: [`not_in`],
+//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`].
+//! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
 //! works on; [`tables`] makes a table of files.
@@ -22,24 +24,35 @@ mod conjunctions;
 mod cooperative;
 pub mod dates;
 mod decimals;
+mod dependencies;
 pub mod depth;
 pub mod dialect;
 mod dialect_casts;
+mod distinct_sums;
 mod dynamic_filters;
+mod ends_of_knowledge;
 mod explain_options;
 mod fast_decimals;
 mod floats;
 pub mod functions;
 mod grammar;
+mod grouping_sets;
 mod in_lists;
 mod integers;
 pub mod names;
+mod not_in;
+mod offsets;
 mod operators;
+mod orders;
+mod outer_types;
 pub mod parse;
 pub mod query;
 pub mod resolve;
 mod rounding;
+mod scalars;
 pub mod session;
 pub mod stages;
+mod sums;
 pub mod tables;
 pub mod types;
+mod unions;

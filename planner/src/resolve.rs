@@ -27,6 +27,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
+use crate::dependencies::Independent;
 use crate::parse;
 use crate::types::PgTypes;
 
@@ -77,9 +78,19 @@ pub(crate) struct Names<'a> {
     catalog: &'a dyn Catalog,
     tables: HashMap<TableReference, Arc<dyn TableSource>>,
     types: Arc<dyn TypePlanner>,
+    relations: [Arc<dyn RelationPlanner>; 1],
 }
 
 impl<'a> Names<'a> {
+    fn new(
+        state: &'a SessionState,
+        catalog: &'a dyn Catalog,
+        tables: HashMap<TableReference, Arc<dyn TableSource>>,
+    ) -> Self {
+        let relations = [Arc::new(Independent::default()) as _];
+        Self { state, catalog, tables, types: Arc::new(PgTypes), relations }
+    }
+
     /// Fetches every table a statement names.
     ///
     /// # Errors
@@ -100,7 +111,7 @@ impl<'a> Names<'a> {
                 None => return Err(missing(catalog, sql, statement, &name)),
             }
         }
-        Ok(Self { state, catalog, tables, types: Arc::new(PgTypes) })
+        Ok(Self::new(state, catalog, tables))
     }
 }
 
@@ -227,7 +238,7 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
-        self.state.relation_planners()
+        &self.relations
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
@@ -282,5 +293,5 @@ pub fn type_names(state: &SessionState) -> impl ContextProvider + '_ {
             vec![]
         }
     }
-    Names { state, catalog: &Nothing, tables: HashMap::new(), types: Arc::new(PgTypes) }
+    Names::new(state, &Nothing, HashMap::new())
 }

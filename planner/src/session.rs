@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -18,9 +18,14 @@ use crate::barriers::NameBarriers;
 use crate::casts::TextForms;
 use crate::conjunctions::Conjunctions;
 use crate::cooperative::CooperativeJoins;
+use crate::dependencies::before_those_who_ask;
+use crate::distinct_sums::with_their_types;
 use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
+use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
+use crate::not_in::NullAwareIn;
+use crate::offsets::SortsAboveOffsets;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
 /// wrong.
@@ -36,12 +41,14 @@ pub fn base_state(
     forms: Arc<dyn TextForms>,
 ) -> Result<SessionState> {
     let mut analyzer = Analyzer::new();
-    analyzer.rules.insert(0, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
+    analyzer.rules.insert(0, Arc::new(NullAwareIn));
+    analyzer.rules.insert(1, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
         .with_analyzer_rules(analyzer.rules)
+        .with_optimizer_rules(before_those_who_ask(with_their_types(Optimizer::new().rules)))
         .with_optimizer_rule(Arc::new(FastDecimals))
         .with_physical_optimizer_rules(physical_rules())
         .build();
@@ -73,6 +80,10 @@ pub fn functions_of(state: &SessionState) -> Functions {
 /// DataFusion's rules with ours among them.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    if let Some(sorts) = rules.iter().position(|rule| rule.name() == "EnsureRequirements") {
+        rules[sorts] = Arc::new(SortsAboveOffsets::new(Arc::clone(&rules[sorts])));
+        rules.insert(sorts, Arc::new(EndsOfKnowledge));
+    }
     let before = rules.iter().position(|rule| rule.name() == "EnsureCooperative");
     let before = before.unwrap_or(rules.len());
     rules.insert(before, Arc::new(CooperativeJoins));

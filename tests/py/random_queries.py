@@ -7,9 +7,9 @@ are of exact numbers. It is the same in PostgreSQL and DuckDB, but for two setti
 that test_random_queries.py names: an average is shown and compared but not computed with, and no
 decimal becomes text.
 
-Not written, as DataFusion refuses it or answers something else (see the comments): grouping sets
-of expressions, correlated scalar subqueries but for `column = outer value`, IS DISTINCT FROM
-without brackets, a column and its cast in one GROUP BY or in two equal aggregates.
+Not written, as DataFusion refuses it or answers something else (see the comments): correlated
+scalar subqueries but for `column = outer value`, IS DISTINCT FROM without brackets, a column and
+its cast in one GROUP BY or in two equal aggregates.
 
 A FROM clause is written by random_sources, a call by random_calls, a value or condition by
 random_values; random_tables has what they are written about.
@@ -109,7 +109,7 @@ class Writer(Sources):
     def distinct_on(self, source, tail, kinds):
         on = self.value(source.columns, self.pick(("int", "text", "date")))
         values = [self.value(source.columns, kind) for kind in kinds or self.kinds()]
-        # Nothing twice: DataFusion panics.
+        # Nothing twice, for a second time decides nothing.
         tail += f" ORDER BY {self.order(dict.fromkeys((str(on), *source.identity)))}"
         rows = min(source.rows, on.most)
         return self.made(f"SELECT DISTINCT ON ({on})", values, tail, rows, ended=True)
@@ -126,7 +126,7 @@ class Writer(Sources):
                 order = self.order([self.aggregate(source, "int")])
                 calls.append(Column(f"rank() OVER (ORDER BY {order})", "int"))
         by, rows, identity = ", ".join(map(str, keys)), _groups(keys), count
-        # DataFusion cannot plan grouping sets of expressions.
+        # Only of columns.
         plain = len(set(keys)) == count and all(re.fullmatch(r"[\w.]+", str(key)) for key in keys)
         if sets and plain:
             first, others = keys[0], ", ".join(map(str, keys[1:]))

@@ -38,18 +38,6 @@ MOST_REPORTED = 20
 LEAST_WITH_ROWS = 0.70
 MOST_WITH_ERROR = 0.03
 
-# {query number of seed 1: what DataFusion does wrong in one of the runs}: such a difference is not
-# reported. It depends on how many partitions a plan has, and not on its being staged.
-KEYS_DROPPED = "keys of ORDER BY are dropped that are constant before an outer join only"
-EXISTS_OF_VALUES = "EXISTS over a list of values is an internal error"
-KNOWN = {3286: KEYS_DROPPED, 3662: EXISTS_OF_VALUES, 4043: KEYS_DROPPED, 4872: EXISTS_OF_VALUES,
-         4993: EXISTS_OF_VALUES}
-
-# Now and then one of 5,000 queries loses a row with a NULL in a top-k, staged or not: a fault of the
-# engine that depends on timing. More than a few are something else.
-RUN_AGAIN = 20
-MOST_UNSTEADY = 5
-
 # What a client sees: names and types of the columns, the rows; or the error.
 Answer = collections.namedtuple("Answer", ("columns", "rows", "error"))
 
@@ -131,28 +119,21 @@ def first_queries(count):
 
 def compare(server, queries, first, second):
     """Runs each query as `first` and as `second` says, each a function from the query's number to
-    settings. Returns the first's answers, a text for each difference that stays when the query is
-    run again, and for each that does not."""
+    settings. Returns the first's answers and a text for each difference."""
     one, two = Client(server), Client(server)
-    answers, wrong, unsteady = [], [], []
+    answers, wrong = [], []
     with one.connection, two.connection:
         # All queries of one shape, then those of the next: settings change five times.
         for number in sorted(range(len(queries)), key=lambda number: number % len(SHAPES)):
             query = queries[number]
             a, b = one.answer(first(number), query.text), two.answer(second(number), query.text)
             answers.append(a)
-            if SEED == 1 and number in KNOWN:
-                continue
             if what := difference(a, b, query.ordered):
-                again = [difference(one.answer(first(number), query.text),
-                                    two.answer(second(number), query.text), query.ordered)
-                         for _ in range(RUN_AGAIN)]
-                stays = all(again)
-                (wrong if stays else unsteady).append(
+                wrong.append(
                     f"query {number}, {first(number)} and {second(number)}: {what}\n{query.text}")
                 if len(wrong) == MOST_REPORTED:
                     break
-    return answers, wrong, unsteady
+    return answers, wrong
 
 
 def difference(one, two, ordered):
@@ -187,12 +168,9 @@ def report(wrong):
 
 def test_staged_answers_are_the_local_ones(small, measure):
     queries = first_queries(COUNT)
-    answers, wrong, unsteady = compare(
+    answers, wrong = compare(
         small, queries, lambda number: LOCAL, lambda number: STAGED[number % len(STAGED)])
     report(wrong)
-    measure("queries whose answer changes from run to run", len(unsteady), "")
-    if len(unsteady) > MOST_UNSTEADY:
-        report(unsteady)
     with_rows = sum(bool(answer.rows) for answer in answers) / COUNT
     with_error = sum(answer.error is not None for answer in answers) / COUNT
     measure("queries with rows", 100 * with_rows, "%")

@@ -18,6 +18,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use super::*;
 use crate::dynamic_filter::DynamicFilterExec;
 use crate::exchange::{Exchange, ExchangeExec};
+use crate::forget::ForgetExec;
 use crate::slices::SliceExec;
 
 fn schema() -> Arc<Schema> {
@@ -65,6 +66,16 @@ fn compression_is_not_lost_below_nodes_of_ours() {
     let below = arrived.children()[0].children()[0];
     assert!(is_compressed(below.as_ref()), "{}", shown(&arrived));
     assert_eq!(shown(&arrived), shown(&plan));
+}
+
+#[test]
+fn what_is_forgotten_stays_forgotten() {
+    let known: Arc<dyn ExecutionPlan> = Arc::new(ExchangeExec::new(2, Exchange::Gather, known()));
+    let plan: Arc<dyn ExecutionPlan> = Arc::new(ForgetExec::new(known));
+    let arrived = travelled(&plan);
+    assert_eq!(shown(&arrived), shown(&plan));
+    assert!(arrived.properties().equivalence_properties().eq_group().is_empty());
+    assert!(arrived.properties().output_ordering().is_none());
 }
 
 #[test]
