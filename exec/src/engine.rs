@@ -35,15 +35,17 @@ const STATISTICS_CACHE_BYTES: usize = 64 << 20;
 /// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones.
 const SHARED_BUILD_BYTES: usize = 1 << 30;
 const SHARED_BUILD_ROWS: usize = 6_000_000;
-/// What a sort keeps aside, bytes: to spill it has to hold the keys of all it has at once, which the
-/// memory that its rows filled has no room for. A part of a thread's share, and no more than this.
+/// What a sort keeps aside, bytes: to spill it has to hold the keys of all it has at once, which
+/// the memory that its rows filled has no room for. A part of a thread's share, and no more than
+/// this.
 const SORT_RESERVATION_BYTES_MAX: usize = 64 << 20;
 const SORT_RESERVATIONS_PER_SHARE: usize = 8;
-/// Files one external merge pass keeps open, each with a batch in memory: some megabyte. Fewer where
-/// that is more than a part of a thread's share.
+/// Files one external merge pass keeps open, each with a batch in memory: some megabyte. Fewer
+/// where that is more than a part of a thread's share.
 const MERGE_FAN_IN_MAX: usize = 64;
 const MERGE_BYTES_PER_FILE: usize = 2 << 20;
-/// Of all memory, this part is for outputs of tasks that wait to be read: what reads them needs more.
+/// Of all memory, this part is for outputs of tasks that wait to be read: what reads them needs
+/// more.
 const OUTPUTS_PART: usize = 4;
 
 /// What the engine may use.

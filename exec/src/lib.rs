@@ -10,8 +10,8 @@
 //!   same when the join is in another stage.
 //! - [`forget`]: an operator that says less of its rows than the engine would.
 //! - [`stage`], [`staged`], [`job`]: a query as stages of tasks, and running it on a cluster.
-//! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]: which
-//!   queries may begin; [`pulse`]: whether a task still works.
+//! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]:
+//!   which queries may begin; [`pulse`]: whether a task still works.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
 //!   writes; [`codec`], [`settings`]: how it travels; [`file_scan`]: its leaves.
 //! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.

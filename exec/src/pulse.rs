@@ -1,5 +1,5 @@
-//! Signs of life of a task. In: what it reads and writes. Out: a count that grows while it works, for
-//! those who wait for it.
+//! Signs of life of a task. In: what it reads and writes. Out: a count that grows while it works,
+//! for those who wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

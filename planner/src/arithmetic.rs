@@ -8,7 +8,8 @@
 //! - NULLs apart from the lists of `IN` ([`crate::in_lists`]), keys of orders once
 //!   ([`crate::orders`]), sums of constants kept whole ([`crate::sums`]),
 //! - values of queries that may be NULL ([`crate::scalars`]),
-//! - the types of unions and of columns outside settled ([`crate::unions`], [`crate::outer_types`]),
+//! - the types of unions and of columns outside settled ([`crate::unions`],
+//!   [`crate::outer_types`]),
 //! - casts and dates by PostgreSQL's rules ([`crate::casts`], [`crate::dates`]).
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Sums beside a `count(DISTINCT x)`. In: an aggregate. Out: what DataFusion's rule makes of it,
-//! groups of groups, with the types it had: of a decimal the rule makes a sum of sums, which has ten
-//! digits more than those above it were told.
+//! groups of groups, with the types it had: of a decimal the rule makes a sum of sums, which has
+//! ten digits more than those above it were told.
 
 use std::sync::Arc;
 

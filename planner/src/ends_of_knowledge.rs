@@ -5,8 +5,8 @@
 //! - below grouping sets, which put NULLs into some of the columns;
 //! - on the side of a join whose rows come again and again, when both sides are in order.
 //!
-//! DataFusion keeps it in all three, and then leaves out keys of sorts and takes groups and partitions
-//! of windows for sorted that are not. Runs before sorts are placed by what is known.
+//! DataFusion keeps it in all three, and then leaves out keys of sorts and takes groups and
+//! partitions of windows for sorted that are not. Runs before sorts are placed by what is known.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Rows that are skipped, and the order they are skipped in. In: a physical plan. Out: what
-//! DataFusion's rule for sorts makes of it, but no sort goes below an `OFFSET`, nor is the one there
-//! taken away: the rule takes a limit for a node that any order may be asked of, and that needs none
-//! when its rows show none. The rows skipped would be others.
+//! DataFusion's rule for sorts makes of it, but no sort goes below an `OFFSET`, nor is the one
+//! there taken away: the rule takes a limit for a node that any order may be asked of, and that
+//! needs none when its rows show none. The rows skipped would be others.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Sums of a decimal and a constant. In: the argument of a `sum`. Out: `x - -1.25` for `x + 1.25`.
-//! DataFusion makes `sum(x) + 1.25 * count(x)` of two sums of the latter, with the count as a number
-//! that has the constant's digits, of which there may be one before the point.
+//! DataFusion makes `sum(x) + 1.25 * count(x)` of two sums of the latter, with the count as a
+//! number that has the constant's digits, of which there may be one before the point.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;

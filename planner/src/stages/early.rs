@@ -1,7 +1,7 @@
 //! Scans whose rows go straight to the client. In: a plan that only reads, filters and computes.
 //! Out: the same plan over smaller pieces of its files, the first ones the smallest: the first rows
-//! come when a small task is done, a limit that is reached leaves most tasks undone, and what a slow
-//! client has not asked for is not read yet.
+//! come when a small task is done, a limit that is reached leaves most tasks undone, and what a
+//! slow client has not asked for is not read yet.
 
 use std::sync::Arc;
 

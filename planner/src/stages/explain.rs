@@ -48,7 +48,8 @@ fn measured(figures: &StageFigures) -> String {
         figures.decisions.iter().map(|decision| format!("; decided: {decision}")).collect();
     format!(
         "tasks done: {done}; in: {rows_in} rows, {bytes_in} bytes; out: {rows_out} rows, \
-         {bytes_out} bytes, {spilled} spilled; memory: most {memory} bytes; task ms: least {least}, \
+         {bytes_out} bytes, {spilled} spilled; memory: most {memory} bytes; \
+         task ms: least {least}, \
          median {middle}, most {most}; queued ms: most {queued:.2}{failed}{decided}"
     )
 }

@@ -1,5 +1,5 @@
-//! Out of memory, in words. In: the engine's text, which names the operator that asked last. Out: that
-//! operator as EXPLAIN has it, and what to do.
+//! Out of memory, in words. In: the engine's text, which names the operator that asked last. Out:
+//! that operator as EXPLAIN has it, and what to do.
 
 use datafusion::common::DataFusionError;
 
@@ -48,7 +48,8 @@ pub fn is_hash_join(error: &DataFusionError) -> bool {
     }
 }
 
-/// Who asked: "allocate additional 1.0 KB for NAME with ...", "allocation failed for NAME with ...".
+/// Who asked: "allocate additional 1.0 KB for NAME with ...", "allocation failed for NAME with
+/// ...".
 fn consumer(text: &str) -> Option<&str> {
     let (_, after) = text.split_once("llocat")?;
     let (_, after) = after.split_once(" for ")?;

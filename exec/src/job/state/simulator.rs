@@ -1,6 +1,7 @@
 //! Thousands of jobs with random graphs and random misfortune, from a seed. Checked of each: it
-//! ends; no attempt waits for ever, for one that says nothing is taken for lost; an attempt is submitted only when all it reads is kept; no output is answered twice, none
-//! is mixed of attempts that may differ; nothing is left unreleased.
+//! ends; no attempt waits for ever, for one that says nothing is taken for lost; an attempt is
+//! submitted only when all it reads is kept; no output is answered twice, none is mixed of attempts
+//! that may differ; nothing is left unreleased.
 
 use std::collections::{HashMap, HashSet};
 
