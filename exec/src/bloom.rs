@@ -4,12 +4,14 @@
 //! A register-blocked Bloom filter (Lang, Neumann, Kemper, Boncz: "Performance-Optimal Filtering:
 //! Bloom Overtakes Cuckoo at High Throughput", VLDB 2019): all bits of a hash are in one word.
 
-/// Words of the largest set: 4 MiB. Sets grow no larger while they are made.
+/// Words of the largest set: 4 MiB.
 const WORDS_MAX: usize = 1 << 19;
-/// Hashes for each word of a finished set: 16 bits for a hash let one of a hundred others pass.
+/// Hashes for each word: 16 bits for a hash let one of a hundred others pass.
 const HASHES_PER_WORD: usize = 4;
 /// With more hashes than this for each word most others pass.
 const HASHES_PER_WORD_MAX: usize = 16;
+/// Hashes that take more bytes than the largest set.
+pub(crate) const LARGEST_FROM: usize = WORDS_MAX;
 
 /// The set. Its length is a power of two.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +20,17 @@ pub(crate) struct Bloom {
 }
 
 impl Bloom {
-    /// An empty set that takes any number of hashes; [`Self::fold`] it when their number is known.
-    pub(crate) fn new() -> Self {
+    /// An empty set of the largest size, which takes any number of hashes.
+    pub(crate) fn largest() -> Self {
         Self { words: vec![0; WORDS_MAX] }
+    }
+
+    /// The set of these, as large as is good for so many.
+    pub(crate) fn of(hashes: &[u64]) -> Self {
+        let words = (hashes.len() / HASHES_PER_WORD).next_power_of_two().min(WORDS_MAX);
+        let mut bloom = Self { words: vec![0; words] };
+        hashes.iter().for_each(|hash| bloom.insert(*hash));
+        bloom
     }
 
     /// Adds a hash.
@@ -43,20 +53,14 @@ impl Bloom {
         (place, bit(8) | bit(14) | bit(20) | bit(26))
     }
 
-    /// Adds all of another set, which may be larger or smaller.
+    /// Adds all of another set of the same size.
     pub(crate) fn merge(&mut self, other: &Self) {
-        if other.words.len() > self.words.len() {
-            // A word stands for all longer ones that end like it.
-            let times = other.words.len() / self.words.len();
-            self.words = self.words.repeat(times);
-        }
-        let others = other.words.iter().cycle();
-        self.words.iter_mut().zip(others).for_each(|(word, other)| *word |= other);
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
     }
 
     /// As small as is good for so many hashes; none when there are too many for it to be of use.
     pub(crate) fn fold(mut self, hashes: usize) -> Option<Self> {
-        if hashes > WORDS_MAX * HASHES_PER_WORD_MAX {
+        if hashes > self.words.len() * HASHES_PER_WORD_MAX {
             return None;
         }
         let wanted = (hashes / HASHES_PER_WORD).next_power_of_two();
@@ -72,45 +76,56 @@ impl Bloom {
 
     /// As bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        bytes(&self.words)
     }
 
-    /// From bytes; none when no set of ours wrote them.
+    /// From the bytes of a set of the largest size; none when they are not.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let words: Vec<_> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        (rest.is_empty() && words.len().is_power_of_two()).then_some(Self { words })
+        let words = words(bytes)?;
+        (words.len() == WORDS_MAX).then_some(Self { words })
     }
+}
+
+/// Words as bytes.
+pub(crate) fn bytes(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// Words from bytes; none when there is a rest.
+pub(crate) fn words(bytes: &[u8]) -> Option<Vec<u64>> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    rest.is_empty().then(|| words.iter().map(|word| u64::from_le_bytes(*word)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(hashes: impl Iterator<Item = u64> + Clone) -> Bloom {
-        let mut bloom = Bloom::new();
-        hashes.clone().for_each(|hash| bloom.insert(hash));
-        bloom.fold(hashes.count()).expect("not too many")
+    fn others(bloom: &Bloom) -> usize {
+        (0..100_000).filter(|n| bloom.may_contain(n * 1_299_709 + 2)).count()
     }
 
     #[test]
     fn what_was_added_is_there_and_little_else() {
-        let mut few = of((0..100).map(|n| n * 7_919));
-        let many = of((0..10_000).map(|n| n * 104_729 + 1));
-        few.merge(&many);
-        let read = Bloom::from_bytes(&few.to_bytes()).expect("ours");
-        assert_eq!(read, few);
-        assert!((0..100).all(|n| few.may_contain(n * 7_919)));
-        assert!((0..10_000).all(|n| few.may_contain(n * 104_729 + 1)));
-        let others = (0..100_000).filter(|n| few.may_contain(n * 1_299_709 + 2)).count();
-        assert!(others < 3_000, "{others} of 100000 others pass");
-        assert_eq!(few.words.len(), 4_096);
+        let many: Vec<u64> = (0..10_000).map(|n| n * 104_729 + 1).collect();
+        let bloom = Bloom::of(&many);
+        assert_eq!(bloom.words.len(), 4_096);
+        let (mut first, mut second) = (Bloom::largest(), Bloom::largest());
+        many.iter().for_each(|hash| first.insert(*hash));
+        (0..100).for_each(|n| second.insert(n * 7_919));
+        first.merge(&Bloom::from_bytes(&second.to_bytes()).expect("ours"));
+        let folded = first.fold(10_100).expect("not too many");
+        for bloom in [&bloom, &folded] {
+            assert!(many.iter().all(|hash| bloom.may_contain(*hash)));
+            assert!(others(bloom) < 3_000, "{} of 100000 others pass", others(bloom));
+        }
+        assert!((0..100).all(|n| folded.may_contain(n * 7_919)));
     }
 
     #[test]
     fn too_many_are_no_set() {
-        assert_eq!(Bloom::new().fold(WORDS_MAX * HASHES_PER_WORD_MAX + 1), None);
+        assert_eq!(Bloom::largest().fold(WORDS_MAX * HASHES_PER_WORD_MAX + 1), None);
         assert_eq!(Bloom::from_bytes(&[0; 24]), None);
-        assert_eq!(Bloom::from_bytes(&[0; 9]), None);
+        assert_eq!(words(&[0; 9]), None);
     }
 }

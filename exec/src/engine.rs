@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, plan_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
@@ -32,8 +33,9 @@ const FOOTER_CACHE_BYTES: usize = 256 << 20;
 const STATISTICS_CACHE_BYTES: usize = 64 << 20;
 /// Build sides that one thread makes for all, bytes and rows over threads: the others wait for it,
 /// and the more there are, the sooner a shuffle is faster. With two threads TPC-H's orders at
-/// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones.
-const SHARED_BUILD_BYTES: usize = 1 << 30;
+/// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones. Tasks each
+/// make their own, so for them it is the same.
+const SHARED_BUILD_BYTES: usize = 1 << 28;
 const SHARED_BUILD_ROWS: usize = 6_000_000;
 /// What a sort keeps aside, bytes: to spill it has to hold the keys of all it has at once, which
 /// the memory that its rows filled has no room for. A part of a thread's share, and no more than
@@ -139,11 +141,7 @@ impl Engine {
             .with_create_default_catalog_and_schema(false);
         let options = config.options_mut();
         options.execution.parquet.reorder_filters = true;
-        // One shared build side instead of a shuffle of both sides, as long as one thread is done
-        // with it in a moment.
-        options.optimizer.hash_join_single_partition_threshold = SHARED_BUILD_BYTES / self.threads;
-        options.optimizer.hash_join_single_partition_threshold_rows =
-            SHARED_BUILD_ROWS / self.threads;
+        share_small_builds(options, self.threads);
         // It drops rows by min and max of columns that other min and max, of expressions, need.
         options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
         // They give a limit to groups that a window above still counts.
@@ -209,6 +207,13 @@ pub fn task_context(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Arc<Task
         HashMap::new(),
         runtime,
     ))
+}
+
+/// Sets which build sides as many that read share, instead of a shuffle of both sides: those that
+/// one is done with in a moment.
+pub fn share_small_builds(options: &mut ConfigOptions, readers: usize) {
+    options.optimizer.hash_join_single_partition_threshold = SHARED_BUILD_BYTES / readers;
+    options.optimizer.hash_join_single_partition_threshold_rows = SHARED_BUILD_ROWS / readers;
 }
 
 /// The URL of files being written, before they are published.

@@ -81,6 +81,16 @@ impl ExchangeExec {
         &self.exchange
     }
 
+    /// The same of another input.
+    pub fn of_input(&self, input: usize) -> Self {
+        Self::new(input, self.exchange.clone(), self.properties.equivalence_properties().clone())
+    }
+
+    /// All rows of another input in one partition.
+    pub fn gathered(&self, input: usize) -> Self {
+        Self::new(input, Exchange::Gather, self.properties.equivalence_properties().clone())
+    }
+
     /// The same with another number of partitions; for exchanges by hash.
     pub fn with_partitions(&self, count: usize) -> Self {
         let mut exchange = self.exchange.clone();

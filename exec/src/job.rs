@@ -6,9 +6,10 @@
 pub mod attempt;
 mod head;
 pub mod log;
+mod shapes;
 pub mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,11 +21,11 @@ use tokio::task::AbortHandle;
 
 use self::head::Head;
 use self::log::{Decision, JobLog};
-use self::state::{Action, Answers, Attempt, Event, Progress, Shape};
+use self::state::{Action, Attempt, Event, Progress};
 use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
 use crate::inputs::TaskInputs;
 use crate::pulse::Pulse;
-use crate::stage::{Determinism, Input, Read, StageGraph, TaskId};
+use crate::stage::{Input, Read, StageGraph, TaskId, Work};
 use crate::task::{TaskPlan, joined};
 
 /// How often it is looked whether tasks are alive, in the time that they may be silent.
@@ -51,6 +52,7 @@ pub fn start(
         attempts: HashMap::new(),
         outputs: HashMap::new(),
         groups: HashMap::new(),
+        broadcast: HashSet::new(),
         ended: None,
         head,
     };
@@ -68,6 +70,8 @@ struct Job {
     outputs: HashMap<(usize, usize), Done>,
     /// Of stages with fewer tasks than planned: whose inputs each task reads.
     groups: HashMap<usize, Vec<Range<usize>>>,
+    /// The stages that run as their broadcast.
+    broadcast: HashSet<usize>,
     /// Of the attempt that ended last, until it is known whether it is kept.
     ended: Option<Done>,
     head: Head,
@@ -90,7 +94,7 @@ impl Job {
 
     async fn drive(&mut self) -> Result<()> {
         let _admitted = self.cluster.admit().await?;
-        let mut progress = Progress::new(self.shapes(), self.cluster.slots());
+        let mut progress = Progress::new(shapes::of(&self.graph), self.cluster.slots());
         let mut actions = progress.begin();
         loop {
             let mut unanswered = None;
@@ -162,28 +166,6 @@ impl Job {
         Ok(event)
     }
 
-    fn shapes(&self) -> Vec<Shape> {
-        let in_turn = head::read_in_turn(&self.graph);
-        let stages = self.graph.stages.iter().enumerate();
-        let shapes = stages.map(|(number, stage)| {
-            let by_hash = stage.inputs.iter().filter(|input| input.read == Read::Own);
-            let alike = stage.tasks.windows(2).all(|pair| pair[0] == pair[1]);
-            let read = self.graph.head_inputs.iter().any(|input| input.stage == number);
-            Shape {
-                tasks: stage.tasks.len(),
-                inputs: stage.inputs.iter().map(|input| input.stage).collect(),
-                by_hash: by_hash.map(|input| input.stage).filter(|_| alike).collect(),
-                answers: match read {
-                    true if in_turn.contains(&number) => Answers::InTurn,
-                    true => Answers::Together,
-                    false => Answers::No,
-                },
-                repeatable: stage.determinism == Determinism::Determinate,
-            }
-        });
-        shapes.collect()
-    }
-
     /// Does what was decided; an event when that did not work.
     async fn act(&mut self, action: Action) -> Result<Option<Event>> {
         match action {
@@ -197,9 +179,17 @@ impl Job {
                 self.outputs.remove(&(stage, task));
             }
             Action::Group(stage, groups) => {
-                let planned = self.graph.stages[stage].tasks.len();
+                let planned = self.work(stage).tasks.len();
                 self.log.decided(stage, Decision::Tasks { planned, ran: groups.len() });
                 self.groups.insert(stage, groups);
+            }
+            Action::Broadcast(stage, bytes) => {
+                if let Some(broadcast) = &self.graph.stages[stage].broadcast {
+                    let (build, tasks) = (broadcast.build, broadcast.work.tasks.len());
+                    self.log.decided(stage, Decision::Broadcast { build, bytes, tasks });
+                    self.log.decided(broadcast.probe, Decision::Spared { by: stage });
+                    self.broadcast.insert(stage);
+                }
             }
             Action::Abandon(attempt) => {
                 if let Some(running) = self.attempts.remove(&attempt) {
@@ -226,6 +216,8 @@ impl Job {
                 self.attempts.clear();
                 self.outputs.clear();
                 self.groups.clear();
+                self.broadcast.clear();
+                self.log.planned_again(&self.graph);
             }
             Action::GiveUp(reason) => return Err(Failure::GivenUp(reason).into()),
         }
@@ -234,16 +226,16 @@ impl Job {
 
     fn submit(&mut self, attempt: Attempt) -> Result<()> {
         let Attempt { stage, task, number } = attempt;
-        let spec = &self.graph.stages[stage];
+        let (spec, work) = (&self.graph.stages[stage], self.work(stage));
         let plan = TaskPlan {
-            plan: spec.tasks[task].clone(),
+            plan: work.tasks[task].clone(),
             settings: self.graph.settings.clone(),
             output: spec.output,
             keys: spec.keys,
-            determinism: spec.determinism,
+            determinism: work.determinism,
         };
-        let inputs: Inputs =
-            spec.inputs.iter().map(|input| self.read(stage, task, input)).collect::<Result<_>>()?;
+        let read = |input| self.read(stage, task, input);
+        let inputs: Inputs = work.inputs.iter().map(read).collect::<Result<_>>()?;
         let id = TaskId { job: self.id, stage, task, attempt: number };
         let cluster = Arc::clone(&self.cluster);
         let watch = self.log.submitted(attempt);
@@ -258,9 +250,16 @@ impl Job {
         Ok(())
     }
 
+    /// What a stage's tasks do, as was decided.
+    fn work(&self, stage: usize) -> &Work {
+        let spec = &self.graph.stages[stage];
+        let broadcast = spec.broadcast.as_ref().filter(|_| self.broadcast.contains(&stage));
+        broadcast.map_or(&spec.work, |broadcast| &broadcast.work)
+    }
+
     /// Tasks of a stage that run.
     fn tasks(&self, stage: usize) -> usize {
-        self.groups.get(&stage).map_or(self.graph.stages[stage].tasks.len(), Vec::len)
+        self.groups.get(&stage).map_or(self.work(stage).tasks.len(), Vec::len)
     }
 
     /// The buffers of an input that one task of a stage reads.
@@ -271,6 +270,7 @@ impl Job {
                 None => task..task + 1,
             },
             Read::All => 0..1,
+            Read::Every => 0..self.graph.stages[input.stage].output.buffers(),
             Read::Keys => {
                 let keys = self.graph.stages[input.stage].output.buffers();
                 keys..keys + 1

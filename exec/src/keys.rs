@@ -1,6 +1,7 @@
 //! Which keys a stage's rows have, in short, for a filter in another stage. In: batches and what of
-//! them is a key. Out: how many rows, the least and the greatest of each key, and a set that
-//! perhaps has a key: one row of a record batch.
+//! them is a key. Out: how many rows, the least and the greatest of each key, and their hashes, or
+//! a set of these when there are many: one row of a record batch. Who reads those of all tasks
+//! knows how many there are, and how large a set is good for so many; one task does not.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use datafusion::logical_expr::{Accumulator, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, lit};
 
-use crate::bloom::Bloom;
+use crate::bloom::{self, Bloom, LARGEST_FROM};
 use crate::may_contain::MayContain;
 
 /// The same in every process.
@@ -26,8 +27,54 @@ pub(crate) struct KeysWriter {
     bounds: Vec<Option<(MinAccumulator, MaxAccumulator)>>,
     types: Vec<DataType>,
     rows: usize,
-    bloom: Bloom,
+    set: Set,
     hashes: Vec<u64>,
+}
+
+/// Hashes of keys.
+#[derive(Debug, Clone)]
+enum Set {
+    /// Each of them; neighbours that are equal count as one.
+    Few(Vec<u64>),
+    /// A set of the largest size.
+    Many(Bloom),
+}
+
+impl Set {
+    fn add(&mut self, hashes: &[u64]) {
+        match self {
+            Self::Few(all) => {
+                let mut last = all.last().copied();
+                all.extend(hashes.iter().filter(|hash| last.replace(**hash) != Some(**hash)));
+                if all.len() > LARGEST_FROM {
+                    let mut bloom = Bloom::largest();
+                    all.iter().for_each(|hash| bloom.insert(*hash));
+                    *self = Self::Many(bloom);
+                }
+            }
+            Self::Many(bloom) => hashes.iter().for_each(|hash| bloom.insert(*hash)),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (_, Self::Few(hashes)) => self.add(hashes),
+            (Self::Many(bloom), Self::Many(others)) => bloom.merge(others),
+            (Self::Few(hashes), Self::Many(others)) => {
+                let mut bloom = others.clone();
+                hashes.iter().for_each(|hash| bloom.insert(*hash));
+                *self = Self::Many(bloom);
+            }
+        }
+    }
+
+    /// What is asked whether it may have a hash; none when it would say so of most.
+    fn finish(self, rows: usize) -> Option<Bloom> {
+        match self {
+            Self::Few(hashes) => Some(Bloom::of(&hashes)),
+            Self::Many(bloom) => bloom.fold(rows),
+        }
+    }
 }
 
 impl KeysWriter {
@@ -40,7 +87,7 @@ impl KeysWriter {
             has_bounds(of).then(both).transpose()
         });
         let bounds = bounds.collect::<Result<_>>()?;
-        Ok(Self { exprs, bounds, types, rows: 0, bloom: Bloom::new(), hashes: vec![] })
+        Ok(Self { exprs, bounds, types, rows: 0, set: Set::Few(vec![]), hashes: vec![] })
     }
 
     /// Adds the keys of a batch.
@@ -55,7 +102,7 @@ impl KeysWriter {
             }
         }
         hash(&keys, &mut self.hashes)?;
-        self.hashes.iter().for_each(|hash| self.bloom.insert(*hash));
+        self.set.add(&self.hashes);
         Ok(())
     }
 
@@ -66,7 +113,7 @@ impl KeysWriter {
             None => Ok((ScalarValue::try_new_null(of)?, ScalarValue::try_new_null(of)?)),
         });
         let bounds = bounds.collect::<Result<_>>()?;
-        Ok(Keys { rows: self.rows, bounds, bloom: self.bloom.fold(self.rows) })
+        Ok(Keys { rows: self.rows, bounds, set: self.set })
     }
 }
 
@@ -89,8 +136,7 @@ pub(crate) struct Keys {
     rows: usize,
     /// Least and greatest of each key; NULL when not known.
     bounds: Vec<(ScalarValue, ScalarValue)>,
-    /// None when there are too many.
-    bloom: Option<Bloom>,
+    set: Set,
 }
 
 impl Keys {
@@ -112,22 +158,24 @@ impl Keys {
                 bounds.1 = others.1.clone();
             }
         }
-        match (&mut self.bloom, &other.bloom) {
-            (Some(bloom), Some(others)) => bloom.merge(others),
-            _ => self.bloom = None,
-        }
+        self.set.merge(&other.set);
         Ok(())
     }
 
     /// As one row.
     pub(crate) fn to_batch(&self) -> Result<RecordBatch> {
-        let bloom = self.bloom.as_ref().map(Bloom::to_bytes);
+        let (hashes, bloom) = match &self.set {
+            Set::Few(hashes) => (Some(bloom::bytes(hashes)), None),
+            Set::Many(bloom) => (None, Some(bloom.to_bytes())),
+        };
         let mut fields = vec![
             Field::new("rows", DataType::UInt64, false),
+            Field::new("hashes", DataType::Binary, true),
             Field::new("bloom", DataType::Binary, true),
         ];
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from(vec![self.rows as u64])),
+            Arc::new(BinaryArray::from(vec![hashes.as_deref()])),
             Arc::new(BinaryArray::from(vec![bloom.as_deref()])),
         ];
         for value in self.bounds.iter().flat_map(|(least, greatest)| [least, greatest]) {
@@ -141,18 +189,20 @@ impl Keys {
     /// From one row.
     pub(crate) fn from_batch(batch: &RecordBatch) -> Result<Self> {
         let other = || internal_datafusion_err!("keys that cannot be read");
-        let [rows, bloom, bounds @ ..] = batch.columns() else { return Err(other()) };
+        let [rows, hashes, bloom, bounds @ ..] = batch.columns() else { return Err(other()) };
         let rows = rows.as_primitive_opt::<UInt64Type>().filter(|rows| rows.len() == 1);
         let rows = rows.ok_or_else(other)?.value(0) as usize;
+        let hashes = hashes.as_binary_opt::<i32>().ok_or_else(other)?;
         let bloom = bloom.as_binary_opt::<i32>().ok_or_else(other)?;
-        let bloom = match bloom.is_null(0) {
-            true => None,
-            false => Some(Bloom::from_bytes(bloom.value(0)).ok_or_else(other)?),
+        let set = match bloom.is_null(0) {
+            true => bloom::words(hashes.value(0)).map(Set::Few),
+            false => Bloom::from_bytes(bloom.value(0)).map(Set::Many),
         };
+        let set = set.ok_or_else(other)?;
         let value = |column: &ArrayRef| ScalarValue::try_from_array(column, 0);
         let (pairs, _) = bounds.as_chunks::<2>();
         let bounds = pairs.iter().map(|[least, greatest]| Ok((value(least)?, value(greatest)?)));
-        Ok(Self { rows, bounds: bounds.collect::<Result<_>>()?, bloom })
+        Ok(Self { rows, bounds: bounds.collect::<Result<_>>()?, set })
     }
 
     /// What holds of keys that may be among these.
@@ -169,7 +219,7 @@ impl Keys {
                 }
             }
         }
-        if let Some(bloom) = self.bloom {
+        if let Some(bloom) = self.set.finish(self.rows) {
             conditions.push(Arc::new(MayContain::new(keys.to_vec(), Arc::new(bloom))) as _);
         }
         let both = |all, next| Arc::new(BinaryExpr::new(all, Operator::And, next)) as _;
@@ -222,6 +272,35 @@ mod tests {
         let asked =
             batch(vec![Some(3), Some(7), Some(8), Some(3), Some(2)], vec!["c", "x", "x", "x", "c"]);
         assert_eq!(passing(all, &asked), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn the_keys_of_many_tasks_are_told_apart_as_those_of_one() {
+        let part = |n: i32| batch(vec![Some(n * 16), Some(n * 16 + 8)], vec!["t", "t"]);
+        let mut all = keys(&part(0));
+        (1..1_000).for_each(|n| all.merge(&keys(&part(n))).expect("merges"));
+        let asked = batch((0..16_000).map(Some).collect(), vec!["t"; 16_000]);
+        let passed = passing(all, &asked).into_iter().filter(|passes| *passes).count();
+        assert!((2_000..2_500).contains(&passed), "{passed} pass, 2000 are there");
+    }
+
+    #[test]
+    fn many_keys_are_a_set() {
+        let rows = LARGEST_FROM as i32 / 2 + 1;
+        let text = vec!["t"; rows as usize];
+        let even =
+            |from: i32| batch((from..from + rows).map(|n| Some(n * 2)).collect(), text.clone());
+        let mut all = keys(&even(0));
+        all.merge(&keys(&even(rows))).expect("merges");
+        assert!(matches!(all.set, Set::Many(_)));
+        all.merge(&keys(&batch(vec![Some(1)], vec!["t"]))).expect("merges");
+        let mut other = keys(&batch(vec![Some(3)], vec!["t"]));
+        other.merge(&all).expect("merges");
+        let asked = batch((0..10_000).map(Some).collect(), vec!["t"; 10_000]);
+        let passed = passing(other, &asked);
+        assert!([0, 1, 2, 3, 4, 9_998].iter().all(|there| passed[*there]));
+        let passed = passed.into_iter().filter(|passes| *passes).count();
+        assert!((5_002..5_500).contains(&passed), "{passed} pass, 5002 are there");
     }
 
     #[test]

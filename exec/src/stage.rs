@@ -36,28 +36,50 @@ impl StageGraph {
 /// A piece of a query's plan between exchanges.
 #[derive(Debug)]
 pub struct Stage {
+    /// What its tasks do.
+    pub work: Work,
+    /// Where the rows go.
+    pub output: Output,
+    /// Whether each task also writes which keys its rows have, for filters in other stages; in a
+    /// buffer after all others. They are those of the repartition at the root of the task's plan.
+    pub keys: bool,
+    /// What its tasks do for the same rows when another stage wrote little.
+    pub broadcast: Option<Broadcast>,
+}
+
+/// What the tasks of a stage do.
+#[derive(Debug)]
+pub struct Work {
     /// The whole piece, with all partitions of its leaves; for people.
     pub plan: Arc<dyn ExecutionPlan>,
     /// Each task's plan, encoded.
     pub tasks: Vec<Bytes>,
     /// What the plan's exchanges read, in the order they count.
     pub inputs: Vec<Input>,
-    /// Where the rows go.
-    pub output: Output,
-    /// Whether each task also writes which keys its rows have, for filters in other stages; in a
-    /// buffer after all others. They are those of the repartition at the root of the task's plan.
-    pub keys: bool,
     /// Whether a task that runs again gives the same rows.
     pub determinism: Determinism,
+}
+
+/// A join of rows by hash as a broadcast of its build side: it joins where the probe side is made.
+#[derive(Debug)]
+pub struct Broadcast {
+    /// The stage of the build side.
+    pub build: usize,
+    /// How much that may write, bytes.
+    pub bytes_max: usize,
+    /// The stage of the probe side; nobody else reads it.
+    pub probe: usize,
+    /// The work of both stages in one. It has no more tasks than the stage would have.
+    pub work: Work,
 }
 
 impl Stage {
     /// Whether another stage writes the same rows to as many that read.
     pub fn does_the_same(&self, other: &Self) -> bool {
-        self.determinism == Determinism::Determinate
-            && (&self.tasks, &self.inputs, self.output)
-                == (&other.tasks, &other.inputs, other.output)
-            && self.keys == other.keys
+        let (work, others) = (&self.work, &other.work);
+        work.determinism == Determinism::Determinate
+            && (&work.tasks, &work.inputs) == (&others.tasks, &others.inputs)
+            && (self.output, self.keys) == (other.output, other.keys)
     }
 }
 
@@ -77,6 +99,8 @@ pub enum Read {
     Own,
     /// From each task its only buffer: a gather when one task reads it, a broadcast when many do.
     All,
+    /// From each task all buffers: a broadcast of what was made for an exchange by hash.
+    Every,
     /// From each task which keys its rows have.
     Keys,
 }

@@ -6,9 +6,12 @@
 //!    them [`not_in`], which asks of the subquery as a whole.
 //! 2. [`early`]: a last stage that only scans has small pieces, so that rows come soon.
 //! 3. [`cut`]: the plan comes apart at its exchanges; [`join_filters`] go from stage to stage.
-//! 4. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves.
+//! 4. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves; [`sent`]: its
+//!    rows leave it.
 //! 5. [`determinism`]: whether a task that runs again gives the same rows.
+//! 6. [`broadcast`]: what a join does when its build side turns out to be small.
 
+mod broadcast;
 mod build_rows;
 mod cut;
 mod determinism;
@@ -19,6 +22,7 @@ mod join_filters;
 mod not_in;
 mod scalars;
 mod scans;
+mod sent;
 mod split;
 
 use std::fmt;
@@ -30,7 +34,7 @@ use datafusion::prelude::SessionConfig;
 use exec::codec::Codec;
 use exec::stage::StageGraph;
 
-pub use explain::explain;
+pub use explain::{explain, work};
 
 /// How wide stages are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Width {
     pub tasks: usize,
     /// Partitions of a task: threads that work in it.
     pub partitions: usize,
+    /// What a build side that every task reads may have at most, when it is known, bytes.
+    pub broadcast_bytes: usize,
 }
 
 impl Width {

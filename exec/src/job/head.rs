@@ -33,7 +33,7 @@ impl Head {
         let mut waiting = HashMap::new();
         let mut arriving: HashMap<Place, Arriving> = HashMap::new();
         for input in &graph.head_inputs {
-            for task in 0..graph.stages[input.stage].tasks.len() {
+            for task in 0..graph.stages[input.stage].work.tasks.len() {
                 let place = (input.stage, task);
                 arriving.entry(place).or_insert_with(|| {
                     let (sender, receiver) = oneshot::channel();
@@ -43,7 +43,7 @@ impl Head {
             }
         }
         let read = |input: &Input| -> Vec<Arriving> {
-            let tasks = 0..graph.stages[input.stage].tasks.len();
+            let tasks = 0..graph.stages[input.stage].work.tasks.len();
             tasks.map(|task| arriving[&(input.stage, task)].clone()).collect()
         };
         let inputs = TaskInputs::once(graph.head_inputs.iter().map(read).collect());

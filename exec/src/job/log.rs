@@ -35,12 +35,41 @@ pub enum Decision {
         /// As it runs.
         ran: usize,
     },
+    /// It reads a build side whole and does the work of its probe side's stage, too.
+    Broadcast {
+        /// The stage of the build side.
+        build: usize,
+        /// What that wrote, bytes.
+        bytes: usize,
+        /// Tasks it has now.
+        tasks: usize,
+    },
+    /// It does not run: another stage does its work.
+    Spared {
+        /// Which.
+        by: usize,
+    },
+}
+
+impl Decision {
+    /// How many tasks the stage has now.
+    fn tasks(self) -> usize {
+        match self {
+            Self::Tasks { ran, .. } => ran,
+            Self::Broadcast { tasks, .. } => tasks,
+            Self::Spared { .. } => 0,
+        }
+    }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tasks { planned, ran } => write!(f, "tasks: {ran} instead of {planned}"),
+            Self::Broadcast { build, bytes, .. } => {
+                write!(f, "broadcast of stage {build}, {bytes} bytes")
+            }
+            Self::Spared { by } => write!(f, "not needed, stage {by} does its work"),
         }
     }
 }
@@ -79,7 +108,8 @@ pub struct StageFigures {
 impl JobLog {
     /// A log for the stages of a graph.
     pub fn new(graph: &StageGraph) -> Self {
-        let stages = graph.stages.iter().map(|stage| (stage.tasks.len(), stage.determinism));
+        let stages = graph.stages.iter().map(|stage| &stage.work);
+        let stages = stages.map(|work| (work.tasks.len(), work.determinism));
         Self::of(stages)
     }
 
@@ -116,9 +146,16 @@ impl JobLog {
     /// Something was decided about a stage, before its tasks are submitted.
     pub fn decided(&self, stage: usize, decision: Decision) {
         if let Some(log) = self.stages().get_mut(stage) {
-            let Decision::Tasks { ran, .. } = decision;
-            log.tasks = ran;
+            log.tasks = decision.tasks();
             log.decisions.push(decision);
+        }
+    }
+
+    /// All begins again, as it was planned.
+    pub fn planned_again(&self, graph: &StageGraph) {
+        for (log, stage) in self.stages().iter_mut().zip(&graph.stages) {
+            log.tasks = stage.work.tasks.len();
+            log.decisions.clear();
         }
     }
 

@@ -3,18 +3,20 @@
 //! with failures, lost outputs, late and repeated reports.
 //!
 //! A task runs when all stages it reads are complete. Then the sizes of what it reads are known,
-//! and tasks that would read little by hash become one. What the head reads in turn is made a few
+//! and tasks that would read little by hash become one; a join whose build side is small is done
+//! where its probe side is made. What the head reads in turn is made a few
 //! tasks ahead of it: a slow client holds back tasks and not memory, and one that has enough ends
 //! them. One that its worker failed runs again, a few times. An output that is lost is made again
 //! by its task, and what that reads before it, as far back as it was released; but never an
 //! indeterminate one that was read before: then the whole query begins again, or ends when the head
 //! has read something.
 
+mod broadcast;
 mod event;
 
 use std::ops::Range;
 
-pub use event::{Action, Answers, Attempt, Event, Reason, Shape};
+pub use event::{Action, Answers, Attempt, Broadcast, Event, Reason, Shape};
 
 /// Attempts at one task that its worker may fail.
 pub const FAILURES_MAX: usize = 4;
@@ -53,6 +55,8 @@ struct Stage {
 /// The progress of a job.
 #[derive(Debug)]
 pub struct Progress {
+    /// As the planner had them.
+    shapes: Vec<Shape>,
     stages: Vec<Stage>,
     next_attempt: usize,
     restarts: usize,
@@ -63,12 +67,8 @@ pub struct Progress {
 impl Progress {
     /// A job that has not begun. What the head reads in turn is made `ahead` tasks before it asks.
     pub fn new(shapes: Vec<Shape>, ahead: usize) -> Self {
-        let readers = |stage| {
-            let reads = |reader: &usize| shapes[*reader].inputs.contains(&stage);
-            (0..shapes.len()).filter(reads).collect()
-        };
-        let stage = |(number, shape): (usize, &Shape)| Stage {
-            readers: readers(number),
+        let stage = |shape: &Shape| Stage {
+            readers: vec![],
             tasks: vec![Task::Waiting; shape.tasks],
             failures: vec![0; shape.tasks],
             answered: vec![false; shape.tasks],
@@ -77,8 +77,19 @@ impl Progress {
             asked: 0,
             shape: shape.clone(),
         };
-        let stages = shapes.iter().enumerate().map(stage).collect();
-        Self { stages, next_attempt: 0, restarts: 0, ended: false, ahead }
+        let stages = shapes.iter().map(stage).collect();
+        let mut progress =
+            Self { shapes, stages, next_attempt: 0, restarts: 0, ended: false, ahead };
+        progress.find_readers();
+        progress
+    }
+
+    /// Finds who reads each stage, as the stages' shapes are now.
+    fn find_readers(&mut self) {
+        for number in 0..self.stages.len() {
+            let reads = |reader: &usize| self.stages[*reader].shape.inputs.contains(&number);
+            self.stages[number].readers = (0..self.stages.len()).filter(reads).collect();
+        }
     }
 
     /// Begins: the stages that read no other.
@@ -221,10 +232,13 @@ impl Progress {
             return self.give_up(Reason::Unrepeatable, actions);
         }
         self.restarts += 1;
-        for stage in &mut self.stages {
+        for (stage, shape) in self.stages.iter_mut().zip(&self.shapes) {
+            stage.shape = shape.clone();
             stage.tasks.fill(Task::Waiting);
+            stage.sizes.fill(vec![]);
             stage.grouped = false;
         }
+        self.find_readers();
         actions.push(Action::Restart);
     }
 
@@ -237,6 +251,7 @@ impl Progress {
         if self.ended {
             return;
         }
+        self.broadcast_what_is_small(actions);
         for number in 0..self.stages.len() {
             let inputs = &self.stages[number].shape.inputs;
             if !inputs.iter().all(|input| self.stages[*input].is_there()) {

@@ -14,7 +14,7 @@ use crate::admission::{Admission, Admitted};
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
-use crate::stage::{Output, Stage};
+use crate::stage::{Determinism, Output, Stage};
 use crate::task::Report;
 
 /// Answers at once; but never a task's first attempt, if it is so.
@@ -62,14 +62,13 @@ impl Cluster for MadeUp {
 /// A job of one stage, whose tasks' outputs the head reads in turn.
 fn job(hangs: bool, tasks: usize) -> (Arc<MadeUp>, TaskInputs, SpawnedTask<()>) {
     let schema = Arc::new(Schema::empty());
-    let stage = Stage {
+    let work = Work {
         plan: Arc::new(EmptyExec::new(Arc::clone(&schema))),
         tasks: vec![Bytes::new(); tasks],
         inputs: vec![],
-        output: Output::Whole,
-        keys: false,
         determinism: Determinism::Determinate,
     };
+    let stage = Stage { work, output: Output::Whole, keys: false, broadcast: None };
     let known = EquivalenceProperties::new(schema);
     let graph = Arc::new(StageGraph {
         stages: vec![stage],

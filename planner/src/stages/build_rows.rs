@@ -2,7 +2,6 @@
 //! a build side that every task would have: each would emit the rows that others have matched.
 //! After this the plan still runs in one process.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -15,7 +14,7 @@ use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceCh
 use exec::dynamic_filter::DynamicFilterExec;
 
 use super::split::partitions;
-use super::{Width, not_in};
+use super::{Width, filters, not_in};
 
 /// Makes sure that each build row is emitted by one task only.
 pub(super) fn once(plan: Arc<dyn ExecutionPlan>, width: Width) -> Result<Arc<dyn ExecutionPlan>> {
@@ -64,22 +63,12 @@ fn by_hash(join: &HashJoinExec, count: usize) -> Result<Arc<dyn ExecutionPlan>> 
     };
     let left = repartition(left, left_keys.collect(), count)?;
     // The scan under its probe side had no place for the join's filter, for it was right below it.
-    let filter = join.dynamic_expressions_produced().into_iter().next();
-    let filter = filter.and_then(|filter| (filter as Arc<dyn Any + Send + Sync>).downcast().ok());
-    let right = match &filter {
-        Some(filter) => DynamicFilterExec::asking(join.right(), Arc::clone(filter)),
+    let right = match filters::of(join) {
+        Some(filter) => DynamicFilterExec::asking(join.right(), filter),
         None => Arc::clone(join.right()),
     };
     let right = repartition(&right, right_keys.collect(), count)?;
-    let by_hash = join
-        .builder()
-        .with_partition_mode(PartitionMode::Partitioned)
-        .with_new_children(vec![left, right])?
-        .build()?;
-    Ok(match filter {
-        Some(filter) => Arc::new(by_hash.with_dynamic_filter_expr(filter)?),
-        None => Arc::new(by_hash),
-    })
+    filters::rejoined(join, PartitionMode::Partitioned, vec![left, right])
 }
 
 fn repartition(

@@ -7,26 +7,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::physical_planning_context::ScalarSubqueryResults;
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::HashJoinExec;
-use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::scalar_subquery::{ScalarSubqueryExec, ScalarSubqueryLink};
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::prelude::SessionConfig;
 use exec::codec::Codec;
 use exec::exchange::{Exchange, ExchangeExec};
 use exec::settings::Settings;
-use exec::stage::{Determinism, Input, Output, Read, Stage, StageGraph};
+use exec::stage::{Determinism, Input, Read, Stage, StageGraph, Work};
 
 use super::join_filters::{self, Found, Source};
+use super::sent::{Scope, Sent};
 use super::split::{Share, partitions, replicated};
-use super::{Local, Width, determinism, early, filters, scalars, scans};
+use super::{Local, Width, broadcast, determinism, early, filters, scalars, scans};
 use crate::children::map_children;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -46,12 +46,13 @@ pub(super) fn cut(
         None => (plan, None),
     };
     let (wanted, found) = (vec![], Found::default());
-    let mut cutter = Cutter { width, codec, stages: vec![], scope: None, wanted, found, pieces };
+    let (stages, made, scope) = (vec![], vec![], None);
+    let mut cutter = Cutter { width, codec, stages, made, scope, wanted, found, pieces };
     let tasks = cutter.tasks(plan);
     let mut inputs = vec![];
     let last = cutter.below(plan, &mut inputs, tasks)?;
     if !is_light(&last) {
-        let stage = cutter.finish(last, inputs, tasks, &Sent::Whole)?;
+        let stage = cutter.finish(last, inputs, tasks, Sent::Whole)?;
         inputs = vec![Input { stage, read: Read::All }];
         let known = EquivalenceProperties::new(plan.schema());
         let head = Arc::new(ExchangeExec::new(0, Exchange::Gather, known));
@@ -60,24 +61,12 @@ pub(super) fn cut(
     Ok(cutter.graph(last, inputs, &settings))
 }
 
-/// How a stage's rows leave it.
-enum Sent {
-    /// By hash of a repartition that stays at the root of the plan.
-    Hash { by: Partitioning, readers: usize, keys: bool },
-    /// As they come.
-    Whole,
-    /// As they come, with their keys: a repartition by them, which is not done, is at the root.
-    Keyed(Partitioning),
-    /// So many of each partition at most.
-    Limited(usize),
-    /// Each task's in an order.
-    Ordered { ordering: LexOrdering, fetch: Option<usize> },
-}
-
-struct Cutter<'a> {
+pub(super) struct Cutter<'a> {
     width: Width,
     codec: &'a Codec,
-    stages: Vec<Stage>,
+    pub(super) stages: Vec<Stage>,
+    /// What each stage was made of.
+    pub(super) made: Vec<Made>,
     /// The scalar subqueries whose values the stage being cut may need.
     scope: Option<Scope>,
     /// Build sides about to be cut whose keys are wanted.
@@ -88,15 +77,18 @@ struct Cutter<'a> {
     pieces: Option<Plan>,
 }
 
-/// Scalar subqueries: a stage with the value of each.
-#[derive(Clone)]
-struct Scope {
-    subqueries: Vec<(usize, ScalarSubqueryLink)>,
-    results: ScalarSubqueryResults,
+/// What a stage was made of besides its plan.
+pub(super) struct Made {
+    pub(super) sent: Sent,
+    pub(super) scope: Option<Scope>,
+    /// Its inputs without the values of scalar subqueries, which come after them.
+    pub(super) inputs: usize,
 }
 
 impl Cutter<'_> {
-    fn graph(self, head: Plan, head_inputs: Vec<Input>, settings: &Settings) -> StageGraph {
+    fn graph(mut self, head: Plan, head_inputs: Vec<Input>, settings: &Settings) -> StageGraph {
+        let bytes_max = self.width.broadcast_bytes;
+        broadcast::plan(&mut self, &head_inputs, bytes_max);
         StageGraph { stages: self.stages, head, head_inputs, settings: settings.encode() }
     }
 
@@ -111,7 +103,7 @@ impl Cutter<'_> {
     }
 
     /// Makes a stage of a plan.
-    fn stage(&mut self, plan: &Plan, sent: &Sent) -> Result<usize, Local> {
+    fn stage(&mut self, plan: &Plan, sent: Sent) -> Result<usize, Local> {
         let scope = self.scope.clone();
         let tasks = self.tasks(plan);
         let mut inputs = vec![];
@@ -134,7 +126,7 @@ impl Cutter<'_> {
             }
             let source = self.wanted(node).filter(|source| source.keys == *keys);
             let sent = Sent::Hash { by: by.clone(), readers: tasks, keys: source.is_some() };
-            let stage = self.stage(repartition.input(), &sent)?;
+            let stage = self.stage(repartition.input(), sent)?;
             self.finds(source, stage);
             let exchange = Exchange::Hash { keys: keys.clone(), partitions: *count };
             return Ok(reading(inputs, stage, exchange, node));
@@ -147,7 +139,7 @@ impl Cutter<'_> {
                 Some(fetch) => Sent::Limited(fetch),
                 None => Sent::whole(source.as_ref()),
             };
-            let stage = self.stage(gather.input(), &sent)?;
+            let stage = self.stage(gather.input(), sent)?;
             self.finds(source, stage);
             let read = reading(inputs, stage, Exchange::Gather, node);
             return Ok(match gather.fetch() {
@@ -161,8 +153,8 @@ impl Cutter<'_> {
         {
             let (ordering, fetch) = (merge.expr().clone(), merge.fetch());
             let sent = Sent::Ordered { ordering: ordering.clone(), fetch };
-            let stage = self.stage(merge.input(), &sent)?;
-            let tasks = self.stages[stage].tasks.len();
+            let stage = self.stage(merge.input(), sent)?;
+            let tasks = self.stages[stage].work.tasks.len();
             let exchange = Exchange::Merge { tasks, ordering: ordering.clone() };
             let read = reading(inputs, stage, exchange, merge.input());
             return Ok(Arc::new(SortPreservingMergeExec::new(ordering, read).with_fetch(fetch)));
@@ -195,7 +187,7 @@ impl Cutter<'_> {
             return self.below(node, inputs, tasks);
         }
         let source = self.wanted(node);
-        let stage = self.stage(node, &Sent::whole(source.as_ref()))?;
+        let stage = self.stage(node, Sent::whole(source.as_ref()))?;
         self.finds(source, stage);
         Ok(reading(inputs, stage, Exchange::Gather, node))
     }
@@ -218,7 +210,7 @@ impl Cutter<'_> {
         }
         let mut subqueries = vec![];
         for link in node.subqueries() {
-            let stage = self.stage(&link.plan, &Sent::Whole)?;
+            let stage = self.stage(&link.plan, Sent::Whole)?;
             subqueries.push((stage, link.clone()));
         }
         Ok(Scope { subqueries, results: node.results().clone() })
@@ -230,14 +222,35 @@ impl Cutter<'_> {
         plan: Plan,
         mut inputs: Vec<Input>,
         tasks: usize,
-        sent: &Sent,
+        sent: Sent,
     ) -> Result<usize, Local> {
         let plan = filters::live(&self.found.tell(plan, &mut inputs)?)?;
+        let made = Made { sent, scope: self.scope.clone(), inputs: inputs.len() };
+        let work = self.work(plan, inputs, tasks, &made)?;
+        let (output, keys) = (made.sent.output(), made.sent.keys());
+        let stage = Stage { work, output, keys, broadcast: None };
+        // What is the same runs once: a common table expression, a table joined with itself.
+        if let Some(same) = self.stages.iter().position(|other| other.does_the_same(&stage)) {
+            return Ok(same);
+        }
+        self.stages.push(stage);
+        self.made.push(made);
+        Ok(self.stages.len() - 1)
+    }
+
+    /// What the tasks of a stage do.
+    pub(super) fn work(
+        &self,
+        plan: Plan,
+        mut inputs: Vec<Input>,
+        tasks: usize,
+        made: &Made,
+    ) -> Result<Work, Local> {
         let mut parts = vec![];
         for task in 0..tasks {
             let share = Share { task, tasks, width: self.width };
             if let Some(part) = share.of(&plan)? {
-                parts.push(sent.wrap(part)?);
+                parts.push(made.sent.wrap(part)?);
             }
         }
         let by_place = inputs.iter().any(|input| input.read == Read::Own);
@@ -246,20 +259,12 @@ impl Cutter<'_> {
         }
         if parts.is_empty() {
             // A table without files still has an answer.
-            parts.push(sent.wrap(Arc::new(EmptyExec::new(plan.schema())))?);
+            parts.push(made.sent.wrap(Arc::new(EmptyExec::new(plan.schema())))?);
         }
-        let encoded = self.encoded(parts, &mut inputs, sent)?;
-        let output = sent.output();
-        let limited = matches!(sent, Sent::Limited(_) | Sent::Ordered { fetch: Some(_), .. });
+        let tasks = self.encoded(parts, &mut inputs, made)?;
+        let limited = made.sent.is_limited();
         let determinism = if limited { Determinism::Indeterminate } else { determinism::of(&plan) };
-        let keys = matches!(sent, Sent::Hash { keys: true, .. } | Sent::Keyed(_));
-        let stage = Stage { plan, tasks: encoded, inputs, output, keys, determinism };
-        // What is the same runs once: a common table expression, a table joined with itself.
-        if let Some(same) = self.stages.iter().position(|other| other.does_the_same(&stage)) {
-            return Ok(same);
-        }
-        self.stages.push(stage);
-        Ok(self.stages.len() - 1)
+        Ok(Work { plan, tasks, inputs, determinism })
     }
 
     /// The bytes of a stage's tasks. Where they need the values of scalar subqueries, those become
@@ -268,7 +273,7 @@ impl Cutter<'_> {
         &self,
         parts: Vec<Plan>,
         inputs: &mut Vec<Input>,
-        sent: &Sent,
+        Made { sent, scope: values, .. }: &Made,
     ) -> Result<Vec<Bytes>, Local> {
         let mut encoded = vec![];
         let mut scalars = None;
@@ -278,7 +283,7 @@ impl Cutter<'_> {
             }
             let mut bytes = self.codec.encode(&part)?;
             if bytes.needs_scalars && scalars.is_none() {
-                let scope = self.scope.clone();
+                let scope = values.clone();
                 let scope = scope.ok_or_else(|| Local("a value of another stage".to_owned()))?;
                 part = sent.with_scalars(part, &scope, inputs.len())?;
                 let stages = scope.subqueries.iter().map(|(stage, _)| *stage);
@@ -293,55 +298,6 @@ impl Cutter<'_> {
             self.codec.decode(first, &TaskContext::default())?;
         }
         Ok(encoded)
-    }
-}
-
-impl Sent {
-    fn whole(source: Option<&Source>) -> Self {
-        match source {
-            Some(source) => Self::Keyed(Partitioning::Hash(source.keys.clone(), 1)),
-            None => Self::Whole,
-        }
-    }
-
-    fn output(&self) -> Output {
-        match self {
-            Self::Hash { readers, .. } => Output::Hash { readers: *readers },
-            _ => Output::Whole,
-        }
-    }
-
-    /// A task's plan with what its rows need before they leave.
-    fn wrap(&self, plan: Plan) -> Result<Plan, Local> {
-        Ok(match self {
-            Self::Hash { by, .. } | Self::Keyed(by) => {
-                Arc::new(RepartitionExec::try_new(plan, by.clone())?)
-            }
-            Self::Whole => plan,
-            Self::Limited(fetch) => Arc::new(LocalLimitExec::new(plan, *fetch)),
-            Self::Ordered { ordering, fetch } => {
-                let merge = SortPreservingMergeExec::new(ordering.clone(), plan);
-                Arc::new(merge.with_fetch(*fetch))
-            }
-        })
-    }
-
-    /// A wrapped plan over the values of scalar subqueries, read from the inputs from `first` on.
-    fn with_scalars(&self, plan: Plan, scope: &Scope, first: usize) -> Result<Plan, Local> {
-        let link = |(place, (_, link)): (usize, &(usize, ScalarSubqueryLink))| {
-            let known = EquivalenceProperties::new(link.plan.schema());
-            let value = ExchangeExec::new(first + place, Exchange::Gather, known);
-            ScalarSubqueryLink { plan: Arc::new(value), index: link.index }
-        };
-        let links = scope.subqueries.iter().enumerate().map(link).collect();
-        let over = |plan| Arc::new(ScalarSubqueryExec::new(plan, links, scope.results.clone()));
-        match (self, plan.downcast_ref::<RepartitionExec>()) {
-            // The repartition of an exchange stays at the root.
-            (Self::Hash { .. } | Self::Keyed(_), Some(root)) => {
-                self.wrap(over(Arc::clone(root.input())))
-            }
-            _ => Ok(over(plan)),
-        }
     }
 }
 

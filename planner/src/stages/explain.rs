@@ -4,34 +4,56 @@
 use std::fmt::Write;
 
 use datafusion::physical_plan::displayable;
-use exec::job::log::StageFigures;
-use exec::stage::{Determinism, Input, Output, Read, StageGraph};
+use exec::job::log::{Decision, StageFigures};
+use exec::stage::{Broadcast, Determinism, Input, Output, Read, Stage, StageGraph, Work};
 
 /// The text of EXPLAIN; with figures, of EXPLAIN ANALYZE.
 pub fn explain(graph: &StageGraph, figures: Option<&[StageFigures]>, verbose: bool) -> String {
     let mut text = format!("Head: {}\n", inputs(&graph.head_inputs));
     push_plan(&mut text, &displayable(graph.head.as_ref()).indent(verbose).to_string());
     for (number, stage) in graph.stages.iter().enumerate().rev() {
-        let tasks = stage.tasks.len();
+        let figures = figures.and_then(|figures| figures.get(number));
+        let work = work(stage, figures);
+        let tasks = work.tasks.len();
         let plural = if tasks == 1 { "" } else { "s" };
         let output = match stage.output {
             Output::Hash { readers } => format!("rows by hash to {readers}"),
             Output::Whole => "rows whole".to_owned(),
         };
         let keys = if stage.keys { " and keys" } else { "" };
-        let reads = inputs(&stage.inputs);
-        let class = match stage.determinism {
+        let reads = inputs(&work.inputs);
+        let class = match work.determinism {
             Determinism::Determinate => "",
             Determinism::Indeterminate => ", indeterminate",
         };
         let _ =
             writeln!(text, "Stage {number}: {tasks} task{plural}, {output}{keys}{class}; {reads}");
-        if let Some(figures) = figures.and_then(|figures| figures.get(number)) {
-            let _ = writeln!(text, "  {}", measured(figures));
+        match (figures, &stage.broadcast) {
+            (Some(figures), _) => {
+                let _ = writeln!(text, "  {}", measured(figures));
+            }
+            (None, Some(Broadcast { build, bytes_max, probe, .. })) => {
+                let _ = writeln!(
+                    text,
+                    "  if stage {build} writes {bytes_max} bytes at most: its broadcast, joined in \
+                     the tasks of stage {probe}"
+                );
+            }
+            (None, None) => {}
         }
-        push_plan(&mut text, &displayable(stage.plan.as_ref()).indent(verbose).to_string());
+        push_plan(&mut text, &displayable(work.plan.as_ref()).indent(verbose).to_string());
     }
     text
+}
+
+/// What a stage's tasks do, or did.
+pub fn work<'a>(stage: &'a Stage, figures: Option<&StageFigures>) -> &'a Work {
+    let is_broadcast = |decision: &Decision| matches!(decision, Decision::Broadcast { .. });
+    let decided = figures.is_some_and(|figures| figures.decisions.iter().any(is_broadcast));
+    match stage.broadcast.as_ref().filter(|_| decided) {
+        Some(broadcast) => &broadcast.work,
+        None => &stage.work,
+    }
 }
 
 fn measured(figures: &StageFigures) -> String {
@@ -61,7 +83,7 @@ fn inputs(inputs: &[Input]) -> String {
     let input = |(place, input): (usize, &Input)| {
         let read = match input.read {
             Read::Own => "by hash",
-            Read::All => "whole",
+            Read::All | Read::Every => "whole",
             Read::Keys => "keys",
         };
         format!("{place}: stage {} {read}", input.stage)

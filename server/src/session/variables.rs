@@ -120,6 +120,12 @@ pub const VARIABLES: &[Variable] = &[
     plain("max_connections", Fixed, "10000", "Sessions at the same time."),
     plain("max_identifier_length", Fixed, "63", "Bytes of a name."),
     plain("max_index_keys", Fixed, "32", "There are no indexes."),
+    plain(
+        "mobula.broadcast_bytes",
+        Integer(0, 1 << 30),
+        "4194304",
+        "Bytes of a build side that staged tasks read whole, at most, when it is found small.",
+    ),
     plain("mobula.runner", Word(&["local", "staged"]), "local", "What runs queries."),
     plain("mobula.lose_outputs", Bool, "off", "Loses outputs of staged tasks; a test."),
     plain("mobula.repeat_tasks", Bool, "off", "Runs staged tasks twice; compares."),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
+use exec::engine::share_small_builds;
 use exec::lossy::Lossy;
 use exec::repeat::Repeat;
 use exec::staged::StagedExec;
@@ -41,9 +42,11 @@ impl Runner {
         let number = |name| variables.value(name).parse().ok().filter(|number| *number > 0);
         let tasks = number("mobula.stage_tasks").unwrap_or(threads);
         let partitions = number("mobula.task_partitions").unwrap_or(1);
+        let broadcast_bytes = number("mobula.broadcast_bytes").unwrap_or(0);
+        let width = Width { tasks, partitions, broadcast_bytes };
         let on = |name| variables.value(name) == "on";
         let (repeat, lose) = (on("mobula.repeat_tasks"), on("mobula.lose_outputs"));
-        Self::Staged { width: Width { tasks, partitions }, repeat, lose }
+        Self::Staged { width, repeat, lose }
     }
 
     /// Settings of planning for it.
@@ -51,6 +54,7 @@ impl Runner {
         let Self::Staged { width, .. } = self else { return };
         let options = config.options_mut();
         options.execution.target_partitions = width.total();
+        share_small_builds(options, width.total());
         // A task's partitions keep to their own files: it has to give the same rows again.
         options.execution.enable_file_stream_work_stealing = false;
         options.optimizer.repartition_file_min_size = SPLIT_BYTES;

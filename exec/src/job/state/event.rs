@@ -17,6 +17,27 @@ pub struct Shape {
     pub answers: Answers,
     /// Whether a task that runs again gives the same rows.
     pub repeatable: bool,
+    /// Another way to make its rows.
+    pub broadcast: Option<Broadcast>,
+}
+
+/// A stage's shape when it reads a small stage whole and does the work of another one, too.
+#[derive(Debug, Clone)]
+pub struct Broadcast {
+    /// The stage that may turn out to be small. The stage that is spared reads it.
+    pub build: usize,
+    /// How small, bytes.
+    pub bytes_max: usize,
+    /// The stage that is spared; only this one reads it.
+    pub probe: usize,
+    /// The number of tasks then; no more than planned.
+    pub tasks: usize,
+    /// The stages it reads then.
+    pub inputs: Vec<usize>,
+    /// Those of them that it reads by hash.
+    pub by_hash: Vec<usize>,
+    /// Whether its tasks can run again then.
+    pub repeatable: bool,
 }
 
 /// How the query's head reads a stage.
@@ -64,6 +85,8 @@ pub enum Action {
     /// A stage has fewer tasks than planned: each reads what was made for these. The others are
     /// done, and wrote nothing.
     Group(usize, Vec<Range<usize>>),
+    /// A stage runs as its [`Broadcast`]; its probe side's stage does not run. What was small, bytes.
+    Broadcast(usize, usize),
     /// Stop an attempt: another takes its place.
     Abandon(Attempt),
     /// Run a task: all it reads is there.

@@ -44,14 +44,38 @@ fn graph(chance: &mut Chance) -> Vec<Shape> {
             true => [Answers::Together, Answers::InTurn][chance.below(2)],
             false => Answers::No,
         };
-        shapes.push(Shape { tasks, inputs, by_hash, answers, repeatable });
+        let broadcast = None;
+        shapes.push(Shape { tasks, inputs, by_hash, answers, repeatable, broadcast });
+    }
+    for number in 0..count {
+        shapes[number].broadcast = broadcast(&shapes, number, chance);
     }
     shapes
+}
+
+/// Another shape for a stage that alone reads one which reads a third, if it is lucky.
+fn broadcast(shapes: &[Shape], number: usize, chance: &mut Chance) -> Option<Broadcast> {
+    let reads = |stage: usize, input: usize| shapes[stage].inputs.contains(&input);
+    let inputs = &shapes[number].inputs;
+    let alone = |probe: &&usize| (0..shapes.len()).filter(|it| reads(*it, **probe)).count() == 1;
+    let probe = *inputs.iter().find(alone)?;
+    let build = *inputs.iter().find(|build| reads(probe, **build))?;
+    let rest = inputs.iter().filter(|input| ![build, probe].contains(input));
+    let inputs: Vec<_> = rest.chain(&shapes[probe].inputs).copied().collect();
+    let by_hash = inputs.iter().copied().filter(|_| chance.percent(50)).collect();
+    let bytes_max = 4 * READ_BYTES_MIN;
+    let (tasks, repeatable) = (1 + chance.below(shapes[number].tasks), chance.percent(75));
+    Some(Broadcast { build, bytes_max, probe, tasks, inputs, by_hash, repeatable })
 }
 
 /// What a cluster and a head would know.
 #[derive(Default)]
 struct World {
+    planned: Vec<Shape>,
+    /// As they are decided to be.
+    shapes: Vec<Shape>,
+    spared: HashSet<usize>,
+    broadcasts: usize,
     running: Vec<Attempt>,
     /// Attempts whose reports may come although nobody waits for them.
     stray: Vec<Attempt>,
@@ -70,21 +94,16 @@ struct World {
 }
 
 impl World {
-    fn act(
-        &mut self,
-        shapes: &[Shape],
-        actions: Vec<Action>,
-        chance: &mut Chance,
-        misfortune: usize,
-    ) {
+    fn act(&mut self, actions: Vec<Action>, chance: &mut Chance, misfortune: usize) {
         for action in actions {
             match action {
-                Action::Submit(attempt) => self.submit(shapes, attempt),
+                Action::Submit(attempt) => self.submit(attempt),
                 Action::Group(stage, groups) => {
                     let all = groups.iter().flat_map(Range::clone).collect::<Vec<_>>();
-                    assert_eq!(all, (0..shapes[stage].tasks).collect::<Vec<_>>());
+                    assert_eq!(all, (0..self.shapes[stage].tasks).collect::<Vec<_>>());
                     assert!(self.groups.insert(stage, groups).is_none(), "grouped twice");
                 }
+                Action::Broadcast(stage, bytes) => self.broadcast(stage, bytes),
                 Action::Abandon(attempt) => {
                     self.running.retain(|running| *running != attempt);
                     self.stray.push(attempt);
@@ -93,7 +112,7 @@ impl World {
                     let key = (attempt.stage, attempt.task);
                     assert!(self.kept.insert(key, attempt).is_none(), "kept twice: {attempt:?}");
                 }
-                Action::Answer(stage, task) if task >= self.tasks(shapes, stage) => {
+                Action::Answer(stage, task) if task >= self.tasks(stage) => {
                     assert!(self.answered.insert((stage, task)), "answered twice");
                 }
                 Action::Answer(stage, task) => {
@@ -112,6 +131,8 @@ impl World {
                     self.stray.append(&mut self.running);
                     self.kept.clear();
                     self.groups.clear();
+                    self.shapes = self.planned.clone();
+                    self.spared.clear();
                     self.restarts += 1;
                 }
                 Action::GiveUp(_) => self.gave_up = true,
@@ -120,18 +141,37 @@ impl World {
     }
 
     /// Tasks of a stage that run.
-    fn tasks(&self, shapes: &[Shape], stage: usize) -> usize {
-        self.groups.get(&stage).map_or(shapes[stage].tasks, Vec::len)
+    fn tasks(&self, stage: usize) -> usize {
+        self.groups.get(&stage).map_or(self.shapes[stage].tasks, Vec::len)
     }
 
-    fn submit(&mut self, shapes: &[Shape], attempt: Attempt) {
+    fn broadcast(&mut self, stage: usize, bytes: usize) {
+        let broadcast = self.shapes[stage].broadcast.clone().expect("a broadcast");
+        let Broadcast { build, bytes_max, probe, tasks, inputs, by_hash, repeatable } = broadcast;
+        assert!(bytes <= bytes_max, "it is not small");
+        let is_there = |task| self.kept.contains_key(&(build, task));
+        assert!((0..self.tasks(build)).all(is_there), "its size is not known");
+        let begun = |of: usize| {
+            let kept = self.kept.keys().any(|(stage, _)| *stage == of);
+            kept || self.running.iter().any(|attempt| attempt.stage == of)
+        };
+        assert!(!begun(stage) && !begun(probe), "it has begun");
+        let shape = self.shapes[stage].clone();
+        self.shapes[stage] = Shape { tasks, inputs, by_hash, repeatable, broadcast: None, ..shape };
+        assert!(self.spared.insert(probe), "spared twice");
+        self.broadcasts += 1;
+    }
+
+    fn submit(&mut self, attempt: Attempt) {
         assert!(!self.gave_up, "submitted after the end");
-        assert!(attempt.task < self.tasks(shapes, attempt.stage), "submitted a spared task");
+        assert!(!self.spared.contains(&attempt.stage), "submitted what is not needed");
+        let shapes = &self.shapes;
+        assert!(attempt.task < self.tasks(attempt.stage), "submitted a spared task");
         if shapes[attempt.stage].answers == Answers::InTurn {
             assert!(attempt.task < self.asked + AHEAD, "submitted before it was asked for");
         }
         for &input in &shapes[attempt.stage].inputs {
-            for task in 0..self.tasks(shapes, input) {
+            for task in 0..self.tasks(input) {
                 let kept = self.kept.get(&(input, task)).expect("submitted before its input");
                 if !shapes[input].repeatable {
                     self.reads.push((attempt, *kept));
@@ -153,7 +193,7 @@ impl World {
     }
 
     /// The next thing that happens.
-    fn event(&mut self, shapes: &[Shape], chance: &mut Chance, misfortune: usize) -> Event {
+    fn event(&mut self, chance: &mut Chance, misfortune: usize) -> Event {
         if let Some((stage, task)) = self.unanswered.pop() {
             return Event::Unanswered(stage, task);
         }
@@ -161,16 +201,16 @@ impl World {
             let late = chance.below(self.stray.len());
             return Event::Done(self.stray.swap_remove(late), sizes(chance));
         }
-        let last = shapes.len() - 1;
-        if self.asks(shapes) && (self.running.is_empty() || chance.percent(20)) {
+        let last = self.shapes.len() - 1;
+        if self.asks() && (self.running.is_empty() || chance.percent(20)) {
             self.asked += 1;
             return Event::Asked(last, self.asked - 1);
         }
         let attempt = self.running.swap_remove(chance.below(self.running.len()));
-        let inputs = &shapes[attempt.stage].inputs;
+        let inputs = &self.shapes[attempt.stage].inputs;
         if chance.percent(misfortune) && !inputs.is_empty() {
             let input = inputs[chance.below(inputs.len())];
-            return Event::Missing(attempt, input, chance.below(self.tasks(shapes, input)));
+            return Event::Missing(attempt, input, chance.below(self.tasks(input)));
         }
         if chance.percent(misfortune) {
             self.running.push(attempt);
@@ -189,10 +229,10 @@ impl World {
     }
 
     /// Whether the head may ask for another task's output: it has all before it.
-    fn asks(&self, shapes: &[Shape]) -> bool {
-        let last = shapes.len() - 1;
-        shapes[last].answers == Answers::InTurn
-            && self.asked < shapes[last].tasks
+    fn asks(&self) -> bool {
+        let last = self.shapes.len() - 1;
+        self.shapes[last].answers == Answers::InTurn
+            && self.asked < self.planned[last].tasks
             && (0..self.asked).all(|task| self.answered.contains(&(last, task)))
     }
 }
@@ -202,42 +242,46 @@ fn sizes(chance: &mut Chance) -> Vec<usize> {
     (0..4).map(|_| chance.below(READ_BYTES_MIN)).collect()
 }
 
-/// Runs one job; whether it was answered, and how often it began again.
-fn run(seed: u64) -> (bool, usize) {
+/// Runs one job; whether it was answered, how often it began again, and how many of its stages ran
+/// as a broadcast.
+fn run(seed: u64) -> (bool, usize, usize) {
     let mut chance = Chance(seed);
     let shapes = graph(&mut chance);
     let misfortune = [0, 2, 10, 30][chance.below(4)];
     let mut job = Progress::new(shapes.clone(), AHEAD);
-    let mut world = World::default();
-    world.act(&shapes, job.begin(), &mut chance, misfortune);
+    let planned = shapes.clone();
+    let mut world = World { planned, shapes, ..World::default() };
+    world.act(job.begin(), &mut chance, misfortune);
     for _ in 0..EVENTS_MAX {
-        let quiet = world.running.is_empty() && world.stray.is_empty() && !world.asks(&shapes);
+        let quiet = world.running.is_empty() && world.stray.is_empty() && !world.asks();
         if world.gave_up || (quiet && world.unanswered.is_empty()) {
             break;
         }
-        let event = world.event(&shapes, &mut chance, misfortune);
-        world.act(&shapes, job.on(event), &mut chance, misfortune);
+        let event = world.event(&mut chance, misfortune);
+        world.act(job.on(event), &mut chance, misfortune);
     }
     assert!(job.is_complete(), "it does not end");
     if !world.gave_up {
-        let last = shapes.len() - 1;
-        let answers = (0..shapes[last].tasks).map(|task| (last, task)).collect();
+        let last = world.planned.len() - 1;
+        let answers = (0..world.planned[last].tasks).map(|task| (last, task)).collect();
         assert_eq!(world.answered, answers, "an answer is missing");
         assert!(world.kept.is_empty(), "left unreleased: {:?}", world.kept);
     }
-    (!world.gave_up, world.restarts)
+    (!world.gave_up, world.restarts, world.broadcasts)
 }
 
 #[test]
 fn every_job_ends_rightly() {
-    let (mut answered, mut restarts) = (0, 0);
+    let (mut answered, mut restarts, mut broadcasts) = (0, 0, 0);
     for seed in 0..JOBS {
         let outcome = std::panic::catch_unwind(|| run(seed));
-        let Ok((answer, restarted)) = outcome else { panic!("seed {seed}") };
+        let Ok((answer, restarted, broadcast)) = outcome else { panic!("seed {seed}") };
         answered += usize::from(answer);
         restarts += restarted;
+        broadcasts += broadcast;
     }
     // The misfortune is real, and most jobs survive it.
     assert!(answered > JOBS as usize / 2 && answered < JOBS as usize, "{answered} answered");
     assert!(restarts > 1_000, "{restarts} restarts");
+    assert!(broadcasts > 1_000, "{broadcasts} broadcasts");
 }

@@ -1,11 +1,17 @@
 //! Each rule of a job's progress.
 
-use super::Action::{Abandon, Answer, GiveUp, Group, Keep, Release, Restart, Submit};
+use super::Action::{self, Abandon, Answer, GiveUp, Group, Keep, Release, Restart, Submit};
 use super::*;
 
 fn shape(tasks: usize, inputs: &[usize]) -> Shape {
-    let inputs = inputs.to_vec();
-    Shape { tasks, inputs, by_hash: vec![], answers: Answers::No, repeatable: true }
+    Shape {
+        tasks,
+        inputs: inputs.to_vec(),
+        by_hash: vec![],
+        answers: Answers::No,
+        repeatable: true,
+        broadcast: None,
+    }
 }
 
 fn attempt(stage: usize, task: usize, number: usize) -> Attempt {
@@ -142,4 +148,37 @@ fn an_attempt_that_nothing_is_heard_of_is_abandoned_for_another() {
     assert_eq!(job.on(Event::Silent(first)), [Abandon(first), Submit(second)]);
     assert_eq!(job.on(done(first)), []);
     assert_eq!(job.on(done(second)), [Keep(second), Release(0, 0)]);
+}
+
+#[test]
+fn a_join_with_a_small_build_side_does_the_work_of_its_probe_side() {
+    // 2 joins 0 and 1 by hash; 1 reads the keys of 0.
+    let broadcast = Broadcast {
+        build: 0,
+        bytes_max: 10,
+        probe: 1,
+        tasks: 2,
+        inputs: vec![0],
+        by_hash: vec![],
+        repeatable: true,
+    };
+    let join = Shape { by_hash: vec![0, 1], broadcast: Some(broadcast), ..shape(3, &[0, 1]) };
+    let join = Shape { answers: Answers::Together, ..join };
+    let shapes = vec![shape(1, &[]), shape(2, &[0]), join];
+    let first = attempt(0, 0, 0);
+
+    let mut job = begun(shapes.clone());
+    job.begin();
+    let (one, two) = (attempt(2, 0, 1), attempt(2, 1, 2));
+    let decided = job.on(Event::Done(first, vec![3, 3, 4]));
+    assert_eq!(decided, [Keep(first), Action::Broadcast(2, 10), Submit(one), Submit(two)]);
+    assert_eq!(job.on(done(one)), [Keep(one), Answer(2, 0), Answer(2, 2), Release(2, 0)]);
+    assert_eq!(job.on(done(two)), [Keep(two), Answer(2, 1), Release(2, 1), Release(0, 0)]);
+    assert!(job.is_complete());
+
+    let mut job = begun(shapes);
+    job.begin();
+    let (one, two) = (attempt(1, 0, 1), attempt(1, 1, 2));
+    let decided = job.on(Event::Done(first, vec![3, 4, 4]));
+    assert_eq!(decided, [Keep(first), Submit(one), Submit(two)]);
 }

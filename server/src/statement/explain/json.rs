@@ -9,9 +9,9 @@ use std::time::Duration;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, ExecutionPlanProperties};
 use exec::job::log::StageFigures;
-use exec::stage::{Input, Output, Read, Stage};
+use exec::stage::{Broadcast, Input, Output, Read, Stage, Work};
 use exec::staged::StagedExec;
-use planner::stages::Local;
+use planner::stages::{self, Local};
 use serde_json::{Map, Value, json};
 
 /// What to show besides the plan.
@@ -48,8 +48,9 @@ fn staged(job: &StagedExec, options: Options) -> Value {
     let graph = job.graph();
     let figures = if options.analyze { job.log().figures() } else { vec![] };
     let stages = graph.stages.iter().enumerate().map(|(number, spec)| {
-        let mut object = stage(number, spec, options);
-        if let Some(figures) = figures.get(number) {
+        let figures = figures.get(number);
+        let mut object = stage(number, spec, stages::work(spec, figures), options);
+        if let Some(figures) = figures {
             object.extend(measured(figures));
         }
         Value::Object(object)
@@ -61,7 +62,7 @@ fn staged(job: &StagedExec, options: Options) -> Value {
     })
 }
 
-fn stage(number: usize, stage: &Stage, options: Options) -> Map<String, Value> {
+fn stage(number: usize, stage: &Stage, work: &Work, options: Options) -> Map<String, Value> {
     let (output, readers) = match stage.output {
         Output::Hash { readers } => ("hash", Some(readers)),
         Output::Whole => ("whole", None),
@@ -69,23 +70,28 @@ fn stage(number: usize, stage: &Stage, options: Options) -> Map<String, Value> {
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
     put("Stage", number.into());
-    put("Tasks", stage.tasks.len().into());
-    put("Partitions", stage.plan.output_partitioning().partition_count().into());
+    put("Tasks", work.tasks.len().into());
+    put("Partitions", work.plan.output_partitioning().partition_count().into());
     put("Output", output.into());
     if let Some(readers) = readers {
         put("Readers", readers.into());
     }
     put("Keys", stage.keys.into());
-    put("Determinism", stage.determinism.word().into());
-    put("Inputs", inputs(&stage.inputs));
-    put("Plan", tree(&stage.plan, options));
+    if let Some(broadcast) = &stage.broadcast {
+        let Broadcast { build, bytes_max, probe, .. } = broadcast;
+        let alternative = json!({ "Build": build, "Max Bytes": bytes_max, "Probe": probe });
+        put("Broadcast", alternative);
+    }
+    put("Determinism", work.determinism.word().into());
+    put("Inputs", inputs(&work.inputs));
+    put("Plan", tree(&work.plan, options));
     object
 }
 
 fn inputs(inputs: &[Input]) -> Value {
     let read = |input: &Input| match input.read {
         Read::Own => "hash",
-        Read::All => "whole",
+        Read::All | Read::Every => "whole",
         Read::Keys => "keys",
     };
     inputs.iter().map(|input| json!({ "Stage": input.stage, "Read": read(input) })).collect()
