@@ -33,9 +33,8 @@ const FOOTER_CACHE_BYTES: usize = 256 << 20;
 const STATISTICS_CACHE_BYTES: usize = 64 << 20;
 /// Build sides that one thread makes for all, bytes and rows over threads: the others wait for it,
 /// and the more there are, the sooner a shuffle is faster. With two threads TPC-H's orders at
-/// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones. Tasks each
-/// make their own, so for them it is the same.
-const SHARED_BUILD_BYTES: usize = 1 << 28;
+/// SF 1 (1.5 M rows) are below, and joins with them take half the time of shuffled ones.
+const SHARED_BUILD_BYTES: usize = 1 << 30;
 const SHARED_BUILD_ROWS: usize = 6_000_000;
 /// What a sort keeps aside, bytes: to spill it has to hold the keys of all it has at once, which
 /// the memory that its rows filled has no room for. A part of a thread's share, and no more than

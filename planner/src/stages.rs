@@ -4,12 +4,13 @@
 //! The steps, in order:
 //! 1. [`build_rows`]: joins that emit rows of their build side do not have it in every task; among
 //!    them [`not_in`], which asks of the subquery as a whole.
-//! 2. [`early`]: a last stage that only scans has small pieces, so that rows come soon.
-//! 3. [`cut`]: the plan comes apart at its exchanges; [`join_filters`] go from stage to stage.
-//! 4. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves; [`sent`]: its
+//! 2. [`row_groups`]: scans come apart where row groups begin.
+//! 3. [`early`]: a last stage that only scans has small pieces, so that rows come soon.
+//! 4. [`cut`]: the plan comes apart at its exchanges; [`join_filters`] go from stage to stage.
+//! 5. [`split`]: a stage's plan becomes its tasks', each with a share of the leaves; [`sent`]: its
 //!    rows leave it.
-//! 5. [`determinism`]: whether a task that runs again gives the same rows.
-//! 6. [`broadcast`]: what a join does when its build side turns out to be small.
+//! 6. [`determinism`]: whether a task that runs again gives the same rows.
+//! 7. [`broadcast`]: what a join does when its build side turns out to be small.
 
 mod broadcast;
 mod build_rows;
@@ -20,6 +21,7 @@ mod explain;
 mod filters;
 mod join_filters;
 mod not_in;
+mod row_groups;
 mod scalars;
 mod scans;
 mod sent;
@@ -29,6 +31,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use exec::codec::Codec;
@@ -75,7 +78,8 @@ impl From<DataFusionError> for Local {
     }
 }
 
-/// Cuts a plan that was made for [`Width::total`] partitions.
+/// Cuts a plan that was made for [`Width::total`] partitions. `footers` are those that planning has
+/// read.
 ///
 /// # Errors
 /// Why it has to run in one process.
@@ -84,10 +88,12 @@ pub fn stage(
     width: Width,
     codec: &Codec,
     config: &SessionConfig,
+    footers: &FileMetadataCache,
 ) -> Result<StageGraph, Local> {
     if !scans::any(plan) {
         return Err(Local("it reads no files".to_owned()));
     }
     let plan = build_rows::once(Arc::clone(plan), width)?;
+    let plan = row_groups::aligned(&plan, footers)?;
     cut::cut(&plan, width, codec, config)
 }

@@ -5,6 +5,8 @@ rows that come early, queries that wait for room, joins that do not fit into mem
 import threading
 
 import psycopg
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 import staged
@@ -33,6 +35,55 @@ def test_the_keys_of_a_build_side_are_asked_for_in_the_other_stage(server):
                 for line in plan.splitlines() if "out: " in line]
         lines = local.execute("SELECT count(*) FROM lineitem").fetchone()[0]
         assert max(sent) < lines / 10, plan
+
+
+# So wide that the planner takes the build side, of which it knows little, for too large for all.
+WIDE = (256, 1)
+BROADCAST = ("SELECT count(*), sum(l_quantity), max(o_comment), max(o_clerk) FROM orders "
+             "JOIN lineitem ON o_orderkey = l_orderkey "
+             "WHERE o_comment LIKE '%special%requests%' AND o_clerk LIKE '%7'")
+
+
+def test_a_build_side_that_is_small_is_read_whole_where_the_probe_side_is_scanned(server):
+    with server.connect() as local, staged.connect(server, WIDE) as client:
+        planned = explain(client, BROADCAST)
+        assert any("its broadcast" in line for line in planned), planned
+        ran = "\n".join(explain(client, BROADCAST, "ANALYZE"))
+        assert "decided: broadcast of stage" in ran and "decided: not needed" in ran, ran
+        assert "mode=CollectLeft" in ran and "mode=Partitioned" not in ran, ran
+        assert client.execute(BROADCAST).fetchall() == local.execute(BROADCAST).fetchall()
+
+
+@pytest.mark.parametrize("bytes_max", [0, 1])
+def test_a_build_side_that_is_not_small_goes_by_hash(server, bytes_max):
+    settings = {"mobula.broadcast_bytes": bytes_max}
+    with server.connect() as local, staged.connect(server, WIDE, **settings) as client:
+        assert any("its broadcast" in line for line in explain(client, BROADCAST)) == (bytes_max > 0)
+        ran = "\n".join(explain(client, BROADCAST, "ANALYZE"))
+        assert "broadcast of stage" not in ran and "mode=Partitioned" in ran, ran
+        assert client.execute(BROADCAST).fetchall() == local.execute(BROADCAST).fetchall()
+
+
+def test_outputs_that_are_lost_around_a_broadcast_are_made_again(server):
+    with server.connect() as local:
+        with staged.connect(server, WIDE, **{"mobula.lose_outputs": "on"}) as client:
+            ran = "\n".join(explain(client, BROADCAST, "ANALYZE"))
+            assert "broadcast of stage" in ran and "failed attempts" in ran, ran
+            assert client.execute(BROADCAST).fetchall() == local.execute(BROADCAST).fetchall()
+
+
+def test_a_task_has_whole_row_groups_and_none_has_nothing_to_read(tmp_path):
+    rows = pyarrow.table({"n": range(3_000_000)})
+    pyarrow.parquet.write_table(rows, tmp_path / "three.parquet", row_group_size=1_000_000)
+    with Mobula(allow=[tmp_path]) as files:
+        files.register("three", tmp_path / "three.parquet")
+        with staged.connect(files, (8, 1)) as client:
+            sql = "SELECT count(*), sum(n) FROM three"
+            assert client.execute(sql).fetchone() == (3_000_000, 2_999_999 * 1_500_000)
+            ran = explain(client, sql, "ANALYZE")
+    scan = next(line for line in ran if "reads files" in line)
+    assert ": 3 tasks" in scan, ran
+    assert any("tasks done: 3" in line for line in ran), ran
 
 
 @pytest.mark.parametrize("keys", ["o_custkey", "o_custkey + 0", "nullif(o_custkey, 5)"])

@@ -53,7 +53,7 @@ pub(super) fn part(
         return Err(Local("files are partitioned by their values".to_owned()));
     }
     let groups = share(task, tasks, config.file_groups.len());
-    if groups.is_empty() {
+    if config.file_groups[groups.clone()].iter().all(FileGroup::is_empty) {
         return Ok(None);
     }
     let bare = |group: &FileGroup| {

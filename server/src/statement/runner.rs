@@ -54,7 +54,8 @@ impl Runner {
         let Self::Staged { width, .. } = self else { return };
         let options = config.options_mut();
         options.execution.target_partitions = width.total();
-        share_small_builds(options, width.total());
+        // Each task makes its own, which takes memory besides the time.
+        share_small_builds(options, 2 * width.total());
         // A task's partitions keep to their own files: it has to give the same rows again.
         options.execution.enable_file_stream_work_stealing = false;
         options.optimizer.repartition_file_min_size = SPLIT_BYTES;
@@ -75,7 +76,8 @@ impl Runner {
         if lose {
             cluster = Arc::new(Lossy::new(cluster));
         }
-        match planner::stages::stage(&plan, width, &shared.codec, config) {
+        let footers = shared.engine.runtime().cache_manager.get_file_metadata_cache();
+        match planner::stages::stage(&plan, width, &shared.codec, config, footers.as_ref()) {
             Ok(graph) => (Arc::new(StagedExec::new(graph, cluster)), None),
             Err(local) => {
                 tracing::debug!(%local, "a query runs in one process");
