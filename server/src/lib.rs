@@ -20,6 +20,7 @@ pub mod demo_tables;
 pub mod durable;
 pub mod encode;
 pub mod error;
+pub mod freed;
 pub mod limits;
 pub mod meta;
 pub mod net;
