@@ -127,7 +127,7 @@ mod tests {
     fn parts_are_whole_row_groups_of_about_the_same_bytes() {
         let none: Vec<String> = vec![];
         let a = file("a", &[(4, 300), (304, 300), (604, 300)]);
-        assert_eq!(parts(&[a], 2), [["a:4..604"], ["a:604..1000"]]);
+        assert_eq!(parts(&[a], 2), [["a:4..304"], ["a:304..1000"]]);
         let (one, other) = (file("a", &[(4, 900)]), file("b", &[(4, 100), (104, 800)]));
         assert_eq!(parts(&[one, other], 2), [["a"], ["b"]]);
         let whole = || file("a", &[(4, 900)]);

@@ -85,7 +85,8 @@ pub enum Action {
     /// A stage has fewer tasks than planned: each reads what was made for these. The others are
     /// done, and wrote nothing.
     Group(usize, Vec<Range<usize>>),
-    /// A stage runs as its [`Broadcast`]; its probe side's stage does not run. What was small, bytes.
+    /// A stage runs as its [`Broadcast`], and its probe side's stage does not run; the bytes of the
+    /// build side.
     Broadcast(usize, usize),
     /// Stop an attempt: another takes its place.
     Abandon(Attempt),
