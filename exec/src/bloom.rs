@@ -27,16 +27,17 @@ impl Bloom {
 
     /// The set of these, as large as is good for so many.
     pub(crate) fn of(hashes: &[u64]) -> Self {
-        let words = (hashes.len() / HASHES_PER_WORD).next_power_of_two().min(WORDS_MAX);
-        let mut bloom = Self { words: vec![0; words] };
-        hashes.iter().for_each(|hash| bloom.insert(*hash));
+        let mut bloom = Self { words: vec![0; words_for(hashes.len())] };
+        bloom.add(hashes);
         bloom
     }
 
-    /// Adds a hash.
-    pub(crate) fn insert(&mut self, hash: u64) {
-        let (place, bits) = self.place(hash);
-        self.words[place] |= bits;
+    /// Adds hashes.
+    pub(crate) fn add(&mut self, hashes: &[u64]) {
+        for hash in hashes {
+            let (place, bits) = self.place(*hash);
+            self.words[place] |= bits;
+        }
     }
 
     /// Whether a hash may have been added.
@@ -63,7 +64,7 @@ impl Bloom {
         if hashes > self.words.len() * HASHES_PER_WORD_MAX {
             return None;
         }
-        let wanted = (hashes / HASHES_PER_WORD).next_power_of_two();
+        let wanted = words_for(hashes);
         while self.words.len() > wanted {
             let half = self.words.len() / 2;
             let (low, high) = self.words.split_at_mut(half);
@@ -84,6 +85,11 @@ impl Bloom {
         let words = words(bytes)?;
         (words.len() == WORDS_MAX).then_some(Self { words })
     }
+}
+
+/// Words that are good for so many hashes.
+fn words_for(hashes: usize) -> usize {
+    (hashes / HASHES_PER_WORD).next_power_of_two().min(WORDS_MAX)
 }
 
 /// Words as bytes.
@@ -111,8 +117,8 @@ mod tests {
         let bloom = Bloom::of(&many);
         assert_eq!(bloom.words.len(), 4_096);
         let (mut first, mut second) = (Bloom::largest(), Bloom::largest());
-        many.iter().for_each(|hash| first.insert(*hash));
-        (0..100).for_each(|n| second.insert(n * 7_919));
+        first.add(&many);
+        second.add(&(0..100).map(|n| n * 7_919).collect::<Vec<_>>());
         first.merge(&Bloom::from_bytes(&second.to_bytes()).expect("ours"));
         let folded = first.fold(10_100).expect("not too many");
         for bloom in [&bloom, &folded] {

@@ -48,11 +48,11 @@ impl Set {
                 all.extend(hashes.iter().filter(|hash| last.replace(**hash) != Some(**hash)));
                 if all.len() > LARGEST_FROM {
                     let mut bloom = Bloom::largest();
-                    all.iter().for_each(|hash| bloom.insert(*hash));
+                    bloom.add(all);
                     *self = Self::Many(bloom);
                 }
             }
-            Self::Many(bloom) => hashes.iter().for_each(|hash| bloom.insert(*hash)),
+            Self::Many(bloom) => bloom.add(hashes),
         }
     }
 
@@ -62,7 +62,7 @@ impl Set {
             (Self::Many(bloom), Self::Many(others)) => bloom.merge(others),
             (Self::Few(hashes), Self::Many(others)) => {
                 let mut bloom = others.clone();
-                hashes.iter().for_each(|hash| bloom.insert(*hash));
+                bloom.add(hashes);
                 *self = Self::Many(bloom);
             }
         }

@@ -16,15 +16,10 @@ pub(crate) fn keep_whole(arguments: &mut [Expr], schema: &DFSchema) {
     }
     let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = std::mem::take(argument) else { return };
     *argument = match (negated(&left), negated(&right)) {
-        (_, Some(constant)) => minus(*left, constant),
-        (Some(constant), None) => minus(*right, constant),
+        (_, Some(constant)) => *left - constant,
+        (Some(constant), None) => *right - constant,
         (None, None) => Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus, right }),
     };
-}
-
-fn minus(left: Expr, right: Expr) -> Expr {
-    let (left, right) = (Box::new(left), Box::new(right));
-    Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right })
 }
 
 fn negated(expr: &Expr) -> Option<Expr> {

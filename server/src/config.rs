@@ -13,7 +13,7 @@ mod values;
 mod tests;
 
 pub use keys::{Fallback, KEYS, Key, Settings};
-pub use machine::{memory_bytes, raise_open_files, tune_memory};
+pub use machine::{memory_bytes, raise_open_files, resident_bytes, tune_memory};
 pub use values::{ByteSize, ListenAddress, Runner};
 
 use std::ffi::OsString;

@@ -2,10 +2,11 @@
 //! given back at once while more than half of that is taken: what one query freed must not keep the
 //! next one from what it may have, or a container's limit ends the process.
 
-use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
+
+use crate::config::resident_bytes;
 
 /// Between two looks: little beside the time in which queries fill gigabytes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -24,27 +25,10 @@ pub fn give_back_above_half(allowed_bytes: u64) -> io::Result<()> {
     thread::Builder::new().name("freed-memory".to_owned()).spawn(watch).map(drop)
 }
 
-/// What this process has in memory; none where the system does not say.
-fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
 fn give_back() {
     #[expect(unsafe_code, reason = "the allocator has no other interface")]
     // SAFETY: it may be called from any thread at any time, and frees only what nobody uses.
     unsafe {
         libmimalloc_sys::mi_collect(true);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn what_is_taken_is_known() {
-        assert!(super::resident_bytes().expect("the system says") > 1 << 20);
     }
 }

@@ -25,7 +25,7 @@ use exec::stage::{Broadcast, Input, Read, Stage};
 use super::build_rows::emits_build_rows;
 use super::cut::{Cutter, Made};
 use super::filters;
-use crate::children::map_children;
+use super::split::replace;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
@@ -58,7 +58,7 @@ fn find(cutter: &Cutter, stage: usize, head_inputs: &[Input]) -> Option<Found> {
     let by_hash = work.inputs.iter().filter(|input| input.read == Read::Own).count();
     let node = join(&work.plan).filter(|_| by_hash == 2)?;
     let join = node.downcast_ref::<HashJoinExec>()?;
-    let filter = join.dynamic_expressions_produced().first()?.expression_id()?;
+    let filter = filters::of(join)?.expression_id()?;
     let inputs = (read_by_hash(join.left())?, read_by_hash(join.right())?);
     let (build, probe) = (work.inputs[inputs.0].stage, work.inputs[inputs.1].stage);
     let readers = cutter.stages.iter().flat_map(|stage| &stage.work.inputs).chain(head_inputs);
@@ -128,26 +128,14 @@ impl Found {
     /// The work of both stages in one; none when it cannot be shared among tasks.
     fn plan(&self, cutter: &Cutter, bytes_max: usize) -> Option<Broadcast> {
         let (joins, makes) = (&cutter.stages[self.stage], &cutter.stages[self.probe]);
-        let mut inputs = vec![];
-        let whole = Input { stage: self.build, read: Read::Every };
-        let mut joined = HashMap::new();
         let made = &cutter.made[self.stage];
-        for (place, input) in joins.work.inputs[..made.inputs].iter().enumerate() {
-            if place != self.inputs.1 {
-                joined.insert(place, inputs.len());
-                inputs.push(if place == self.inputs.0 { whole } else { *input });
-            }
-        }
+        let mut inputs = vec![];
+        let joined = without(self.inputs.1, &joins.work.inputs[..made.inputs], &mut inputs);
+        inputs[joined[&self.inputs.0]] = Input { stage: self.build, read: Read::Every };
         let asks = makes.work.plan.downcast_ref::<KeyFilterExec>()?;
         let told = asks.filters().iter().find(|told| is(told, self.filter))?.input;
-        let mut scanned = HashMap::new();
-        for (place, input) in makes.work.inputs[..cutter.made[self.probe].inputs].iter().enumerate()
-        {
-            if place != told {
-                scanned.insert(place, inputs.len());
-                inputs.push(*input);
-            }
-        }
+        let makes_inputs = &makes.work.inputs[..cutter.made[self.probe].inputs];
+        let scanned = without(told, makes_inputs, &mut inputs);
         let probe = self.renumbered(&makes.work.plan, &scanned, None).ok()?;
         let plan = self.renumbered(&joins.work.plan, &joined, Some(&probe)).ok()?;
         let work = cutter.work(plan, inputs, makes.work.tasks.len(), made).ok()?;
@@ -185,6 +173,16 @@ impl Found {
     }
 }
 
+/// Adds all inputs but one to others; where each is now.
+fn without(one: usize, all: &[Input], inputs: &mut Vec<Input>) -> HashMap<usize, usize> {
+    let mut places = HashMap::new();
+    for (place, input) in all.iter().enumerate().filter(|(place, _)| *place != one) {
+        places.insert(place, inputs.len());
+        inputs.push(*input);
+    }
+    places
+}
+
 /// The filters whose keys are still told.
 fn renumbered_keys(told: &KeyFilterExec, input: &Plan, places: &HashMap<usize, usize>) -> Plan {
     let at = |told: &KeyFilter| {
@@ -204,8 +202,7 @@ fn rebuilt(node: &Plan, children: Vec<Plan>) -> Result<Plan> {
     let differs =
         |(old, new): (&&Plan, &Plan)| old.output_partitioning() != new.output_partitioning();
     if !old.iter().zip(&children).any(differs) {
-        let mut children = children.into_iter();
-        return map_children(node, |old| Ok(children.next().unwrap_or_else(|| Arc::clone(old))));
+        return replace(node, children);
     }
     if let Some(join) = node.downcast_ref::<HashJoinExec>() {
         return filters::rejoined(join, *join.partition_mode(), children);

@@ -3,7 +3,6 @@
 //! stage with those keys as an input: it begins when the build side is complete, and sends only
 //! rows that may meet one.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,6 +19,8 @@ use exec::dynamic_filter::DynamicFilterExec;
 use exec::key_filter::{KeyFilter, KeyFilterExec};
 use exec::stage::{Input, Read};
 
+use super::filters;
+
 type Plan = Arc<dyn ExecutionPlan>;
 
 /// A filter that a join makes for scans in other stages.
@@ -33,7 +34,7 @@ pub(super) struct Source {
 
 /// The filter of a join for scans that are beyond an exchange, if it has one that can travel.
 pub(super) fn source(join: &HashJoinExec) -> Option<Source> {
-    let filter = join.dynamic_expressions_produced().into_iter().next()?;
+    let filter = filters::of(join)?;
     let id = filter.expression_id()?;
     let (left, right) = (join.left().schema(), join.right().schema());
     let travels = |(key, probe): &(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)| {
@@ -48,7 +49,6 @@ pub(super) fn source(join: &HashJoinExec) -> Option<Source> {
     {
         return None;
     }
-    let filter = (filter as Arc<dyn Any + Send + Sync>).downcast().ok()?;
     let keys = join.on().iter().map(|(key, _)| Arc::clone(key)).collect();
     Some(Source { id, filter, keys })
 }

@@ -132,7 +132,8 @@ pub(super) fn partitions(plan: &Arc<dyn ExecutionPlan>) -> usize {
     plan.output_partitioning().partition_count()
 }
 
-fn replace(
+/// A node over other children.
+pub(super) fn replace(
     node: &Arc<dyn ExecutionPlan>,
     children: Vec<Arc<dyn ExecutionPlan>>,
 ) -> EngineResult<Arc<dyn ExecutionPlan>> {

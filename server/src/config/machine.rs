@@ -24,8 +24,18 @@ pub(super) fn memory_bytes_under(root: &Path) -> u64 {
 }
 
 fn meminfo_total(root: &Path) -> Option<u64> {
-    let text = fs::read_to_string(root.join("proc/meminfo")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    bytes_of(&root.join("proc/meminfo"), "MemTotal:")
+}
+
+/// What this process has in memory, in bytes; none where the system does not say.
+pub fn resident_bytes() -> Option<u64> {
+    bytes_of(Path::new("/proc/self/status"), "VmRSS:")
+}
+
+/// The line `NAME: NUMBER kB` of a file, in bytes.
+fn bytes_of(file: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

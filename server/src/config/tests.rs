@@ -202,3 +202,9 @@ fn the_strictest_cgroup_limit_counts() {
     folder.file("sys/fs/cgroup/memory/memory.limit_in_bytes", "2147483648\n");
     assert_eq!(memory_bytes_under(&folder.0), 2 << 30);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_taken_is_known() {
+    assert!(super::resident_bytes().expect("the system says") > 1 << 20);
+}
