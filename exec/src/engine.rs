@@ -82,8 +82,8 @@ impl Engine {
     /// When the spill or staging folder cannot be used.
     pub fn new(options: EngineOptions, roots: Arc<Roots>) -> Result<Self> {
         let share = options.memory_bytes / options.threads;
-        let merge_bytes = share / SORT_RESERVATIONS_PER_SHARE;
-        let merge_fan_in = (merge_bytes / MERGE_BYTES_PER_FILE).clamp(4, MERGE_FAN_IN_MAX);
+        let merge_files = share / SORT_RESERVATIONS_PER_SHARE / MERGE_BYTES_PER_FILE;
+        let merge_fan_in = merge_files.clamp(4, MERGE_FAN_IN_MAX);
         let spill = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![options.spill_dir]))
             .with_max_temp_directory_size(options.spill_bytes)
@@ -105,7 +105,7 @@ impl Engine {
             .with_cache_manager(caches)
             .with_object_store_registry(Arc::<Stores>::clone(&stores))
             .build_arc()?;
-        let sort_reservation_bytes = SORT_RESERVATION_BYTES_MAX.min(merge_bytes);
+        let sort_reservation_bytes = sort_reservation(share);
         let outputs = Arc::new(Room::new(options.memory_bytes / OUTPUTS_PART));
         Ok(Self {
             runtime,
@@ -206,6 +206,11 @@ pub fn task_context(config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Arc<Task
         HashMap::new(),
         runtime,
     ))
+}
+
+/// What a sort keeps aside of a share of memory, bytes.
+pub(crate) fn sort_reservation(share: usize) -> usize {
+    SORT_RESERVATION_BYTES_MAX.min(share / SORT_RESERVATIONS_PER_SHARE)
 }
 
 /// Sets which build sides as many that read share, instead of a shuffle of both sides: those that

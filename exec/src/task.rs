@@ -17,7 +17,7 @@ use futures::StreamExt;
 
 use crate::account::Account;
 use crate::codec::Codec;
-use crate::engine::{Engine, task_context};
+use crate::engine::{Engine, sort_reservation, task_context};
 use crate::inputs::TaskInputs;
 use crate::keys::Keys;
 use crate::output::{Buffer, Destination, OutputWriter, Routing, keys_buffer};
@@ -143,10 +143,13 @@ impl Worker {
         pulse: &Pulse,
     ) -> Result<Arc<TaskContext>> {
         let settings = Settings::decode(settings)?;
-        let config = settings
+        let mut config = settings
             .session_config()?
             .with_extension(Arc::new(inputs))
             .with_extension(Arc::new(pulse.clone()));
+        // Who planned it does not know the share of who runs it.
+        config.options_mut().execution.sort_spill_reservation_bytes =
+            sort_reservation(self.share_bytes);
         let pins = settings.pins().map(|(path, e_tag)| (path.into(), e_tag.to_owned()));
         let pins: HashMap<_, _> = pins.collect();
         Ok(task_context(config, self.engine.task_runtime(pins, self.share_bytes, pulse)))
