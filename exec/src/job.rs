@@ -210,15 +210,6 @@ impl Job {
                 };
                 self.head.answer(stage, task, buffer);
             }
-            Action::Restart => {
-                tracing::info!(job = self.id, "the query begins again");
-                self.running = JoinSet::new();
-                self.attempts.clear();
-                self.outputs.clear();
-                self.groups.clear();
-                self.broadcast.clear();
-                self.log.planned_again(&self.graph);
-            }
             Action::GiveUp(reason) => return Err(Failure::GivenUp(reason).into()),
         }
         Ok(None)

@@ -1,11 +1,14 @@
 //! A staged query as a plan. In: a stage graph and a cluster. Out: the query's rows, so that who
-//! asks for them need not know where they are made.
+//! asks for them need not know where they are made. A job that lost what cannot be made again as it
+//! was is followed by another one, as long as no row has left.
 
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
@@ -16,11 +19,15 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Failure};
 use crate::engine::task_context;
 use crate::job;
 use crate::job::log::JobLog;
+use crate::job::state::Reason;
 use crate::stage::StageGraph;
+
+/// Times a query begins again, each time because of a loss.
+const RESTARTS_MAX: usize = 10;
 
 /// Runs a stage graph and answers with its rows.
 #[derive(Debug)]
@@ -91,14 +98,67 @@ impl ExecutionPlan for StagedExec {
 
     /// Starts the job; it ends with the stream.
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (inputs, job) =
-            job::start(Arc::clone(&self.graph), Arc::clone(&self.cluster), Arc::clone(&self.log));
-        let config = context.session_config().clone().with_extension(Arc::new(inputs));
-        let context = task_context(config, context.runtime_env());
-        let rows = execute_stream(Arc::clone(&self.graph.head), context)?;
-        let rows = stream::unfold((rows, job), |(mut rows, job)| async move {
-            rows.next().await.map(|batch| (batch, (rows, job)))
-        });
+        let answer = Answer {
+            graph: Arc::clone(&self.graph),
+            cluster: Arc::clone(&self.cluster),
+            log: Arc::clone(&self.log),
+            context,
+            reading: None,
+            restarts_left: RESTARTS_MAX,
+        };
+        let rows = stream::try_unfold(answer, Answer::next);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.graph.schema(), rows)))
     }
+}
+
+/// The rows of a query, from one job, or from several of which only the last was read.
+struct Answer {
+    graph: Arc<StageGraph>,
+    cluster: Arc<dyn Cluster>,
+    log: Arc<JobLog>,
+    context: Arc<TaskContext>,
+    reading: Option<(SendableRecordBatchStream, SpawnedTask<()>)>,
+    /// None when a row has left.
+    restarts_left: usize,
+}
+
+impl Answer {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        loop {
+            let (rows, _) = match &mut self.reading {
+                Some(reading) => reading,
+                none => none.insert(begin(&self.graph, &self.cluster, &self.log, &self.context)?),
+            };
+            match rows.next().await.transpose() {
+                Ok(Some(batch)) if batch.num_rows() == 0 => {}
+                Ok(batch) => {
+                    self.restarts_left = 0;
+                    return Ok(batch.map(|batch| (batch, self)));
+                }
+                Err(error) if self.restarts_left > 0 && is_unrepeatable(&error) => {
+                    tracing::info!(%error, "the query begins again");
+                    self.restarts_left -= 1;
+                    self.reading = None;
+                    self.log.planned_again(&self.graph);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn begin(
+    graph: &Arc<StageGraph>,
+    cluster: &Arc<dyn Cluster>,
+    log: &Arc<JobLog>,
+    context: &TaskContext,
+) -> Result<(SendableRecordBatchStream, SpawnedTask<()>)> {
+    let (inputs, job) = job::start(Arc::clone(graph), Arc::clone(cluster), Arc::clone(log));
+    let config = context.session_config().clone().with_extension(Arc::new(inputs));
+    let context = task_context(config, context.runtime_env());
+    Ok((execute_stream(Arc::clone(&graph.head), context)?, job))
+}
+
+fn is_unrepeatable(error: &DataFusionError) -> bool {
+    matches!(Failure::of(error), Some(Failure::GivenUp(Reason::Unrepeatable)))
 }

@@ -90,3 +90,16 @@ def test_tasks_can_be_repeated(tables, oracle, number):
     """The server runs each task twice and compares what it wrote, unless its stage is marked."""
     with staged.connect(tables, (3, 2), **{"mobula.repeat_tasks": "on"}) as client:
         client.execute(oracle[1][number])
+
+
+@pytest.mark.mobula_only
+@pytest.mark.parametrize("number", tpcds.NUMBERS)
+def test_lost_outputs_are_made_again(tables, oracle, number):
+    """The server loses each task's first output, before it is read or after it was read once."""
+    duckdb, queries = oracle
+    want = tpcds.answer(duckdb, queries[number])
+    with staged.connect(tables, (3, 1), **{"mobula.lose_outputs": "on"}) as client:
+        got = client.execute(queries[number]).fetchall()
+        measured = client.execute(f"EXPLAIN ANALYZE {queries[number]}").fetchall()
+    assert not (wrong := tpcds.difference(got, want)), wrong
+    assert any("failed attempts" in line for (line,) in measured), "nothing was lost"

@@ -8,8 +8,8 @@
 //! tasks ahead of it: a slow client holds back tasks and not memory, and one that has enough ends
 //! them. One that its worker failed runs again, a few times. An output that is lost is made again
 //! by its task, and what that reads before it, as far back as it was released; but never an
-//! indeterminate one that was read before: then the whole query begins again, or ends when the head
-//! has read something.
+//! indeterminate one that was read before: then the job ends, and who reads its rows may begin
+//! another one.
 
 mod broadcast;
 mod event;
@@ -20,8 +20,6 @@ pub use event::{Action, Answers, Attempt, Broadcast, Event, Reason, Shape};
 
 /// Attempts at one task that its worker may fail.
 pub const FAILURES_MAX: usize = 4;
-/// Times a query begins again.
-pub const RESTARTS_MAX: usize = 3;
 /// What one task reads by hash at least, bytes, as long as there is so much: the cost of a task is
 /// that of about as many.
 pub const READ_BYTES_MIN: usize = 1 << 20;
@@ -55,11 +53,8 @@ struct Stage {
 /// The progress of a job.
 #[derive(Debug)]
 pub struct Progress {
-    /// As the planner had them.
-    shapes: Vec<Shape>,
     stages: Vec<Stage>,
     next_attempt: usize,
-    restarts: usize,
     ended: bool,
     ahead: usize,
 }
@@ -67,7 +62,7 @@ pub struct Progress {
 impl Progress {
     /// A job that has not begun. What the head reads in turn is made `ahead` tasks before it asks.
     pub fn new(shapes: Vec<Shape>, ahead: usize) -> Self {
-        let stage = |shape: &Shape| Stage {
+        let stage = |shape: Shape| Stage {
             readers: vec![],
             tasks: vec![Task::Waiting; shape.tasks],
             failures: vec![0; shape.tasks],
@@ -75,11 +70,10 @@ impl Progress {
             sizes: vec![vec![]; shape.tasks],
             grouped: false,
             asked: 0,
-            shape: shape.clone(),
+            shape,
         };
-        let stages = shapes.iter().map(stage).collect();
-        let mut progress =
-            Self { shapes, stages, next_attempt: 0, restarts: 0, ended: false, ahead };
+        let stages = shapes.into_iter().map(stage).collect();
+        let mut progress = Self { stages, next_attempt: 0, ended: false, ahead };
         progress.find_readers();
         progress
     }
@@ -189,7 +183,7 @@ impl Progress {
             return;
         }
         if !self.stages[stage].shape.repeatable && self.was_read(stage, task) {
-            return self.restart(actions);
+            return self.give_up(Reason::Unrepeatable, actions);
         }
         self.stages[stage].tasks[task] = Task::Waiting;
         if before == Task::Done {
@@ -207,7 +201,7 @@ impl Progress {
             return;
         }
         if !self.stages[stage].shape.repeatable {
-            return self.restart(actions);
+            return self.give_up(Reason::Unrepeatable, actions);
         }
         for task in &mut self.stages[stage].tasks {
             if *task == Task::Released {
@@ -223,23 +217,6 @@ impl Progress {
     fn was_read(&self, stage: usize, task: usize) -> bool {
         let begun = |reader: &usize| self.stages[*reader].tasks.iter().any(|task| task.has_begun());
         self.stages[stage].answered[task] || self.stages[stage].readers.iter().any(begun)
-    }
-
-    /// Begins again, as long as the head has read nothing.
-    fn restart(&mut self, actions: &mut Vec<Action>) {
-        let answered = self.stages.iter().any(|stage| stage.answered.contains(&true));
-        if answered || self.restarts == RESTARTS_MAX {
-            return self.give_up(Reason::Unrepeatable, actions);
-        }
-        self.restarts += 1;
-        for (stage, shape) in self.stages.iter_mut().zip(&self.shapes) {
-            stage.shape = shape.clone();
-            stage.tasks.fill(Task::Waiting);
-            stage.sizes.fill(vec![]);
-            stage.grouped = false;
-        }
-        self.find_readers();
-        actions.push(Action::Restart);
     }
 
     fn give_up(&mut self, reason: Reason, actions: &mut Vec<Action>) {

@@ -98,17 +98,15 @@ pub enum Action {
     Answer(usize, usize),
     /// Forget a task's outputs: nobody will read them again, or they are lost.
     Release(usize, usize),
-    /// Stop all attempts and forget all outputs; what follows begins the query again.
-    Restart,
-    /// The query cannot be answered.
+    /// This job cannot answer the query.
     GiveUp(Reason),
 }
 
-/// Why a query ends without an answer that no task is to blame for.
+/// Why a job ends without an answer that no task is to blame for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Workers failed one task too often.
     Workers(Attempt),
-    /// Rows that cannot be made again were lost after some were answered, or too often.
+    /// Rows that cannot be made again as they were are lost, and another task read them.
     Unrepeatable,
 }

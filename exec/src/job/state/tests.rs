@@ -1,6 +1,6 @@
 //! Each rule of a job's progress.
 
-use super::Action::{self, Abandon, Answer, GiveUp, Group, Keep, Release, Restart, Submit};
+use super::Action::{self, Abandon, Answer, GiveUp, Group, Keep, Release, Submit};
 use super::*;
 
 fn shape(tasks: usize, inputs: &[usize]) -> Shape {
@@ -87,23 +87,15 @@ fn a_lost_output_is_made_again_with_what_it_needs() {
 }
 
 #[test]
-fn an_indeterminate_output_that_was_read_restarts_the_query() {
+fn an_indeterminate_output_that_was_read_ends_the_job() {
     let limit = Shape { repeatable: false, ..shape(1, &[]) };
     let mut job = begun(vec![limit.clone(), shape(2, &[0])]);
     job.begin();
     job.on(done(attempt(0, 0, 0)));
-    let restarted = job.on(Event::Missing(attempt(1, 0, 1), 0, 0));
-    assert_eq!(restarted, [Restart, Submit(attempt(0, 0, 3))]);
+    let ended = job.on(Event::Missing(attempt(1, 0, 1), 0, 0));
+    assert_eq!(ended, [GiveUp(Reason::Unrepeatable)]);
     // The other attempt's report comes late.
     assert_eq!(job.on(done(attempt(1, 1, 2))), []);
-
-    let answering = Shape { answers: Answers::Together, ..shape(2, &[0]) };
-    let mut job = begun(vec![limit, answering]);
-    job.begin();
-    job.on(done(attempt(0, 0, 0)));
-    job.on(done(attempt(1, 0, 1)));
-    let ended = job.on(Event::Missing(attempt(1, 1, 2), 0, 0));
-    assert_eq!(ended, [GiveUp(Reason::Unrepeatable)]);
 }
 
 #[test]
