@@ -21,6 +21,7 @@ pub mod durable;
 pub mod encode;
 pub mod error;
 pub mod freed;
+pub mod lanes;
 pub mod limits;
 pub mod meta;
 pub mod net;

@@ -105,7 +105,7 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         mock: admin.mock,
         tls,
         planning: runtimes.planning.handle().clone(),
-        execution: runtimes.execution.handle().clone(),
+        execution: runtimes.execution.lanes(),
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
         half_open: AtomicUsize::new(0),

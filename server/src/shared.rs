@@ -18,6 +18,7 @@ use crate::cancel::Sessions;
 use crate::catalog::TableCache;
 use crate::config::Settings;
 use crate::constants::ConstantCache;
+use crate::lanes::Lanes;
 use crate::meta::Meta;
 use crate::queries::Queries;
 use crate::tls::Tls;
@@ -53,7 +54,7 @@ pub struct Shared {
     /// Parses and plans; big stacks, apart from running queries so that they do not wait for them.
     pub planning: Handle,
     /// Runs and encodes.
-    pub execution: Handle,
+    pub execution: Lanes,
     /// Asks idle sessions to end and running ones to finish.
     pub stopping: CancellationToken,
     /// All connection tasks.

@@ -1,13 +1,15 @@
 //! Three groups of threads. The network's answer within microseconds whatever the others do; the
-//! planner's have stacks for the deepest statement; the engine's run and encode. A query that takes
-//! every core leaves the first two to the system's scheduler, which is fair where a runtime is not.
+//! planner's have stacks for the deepest statement; the engine's run and encode ([`crate::lanes`]). A
+//! query that takes every core leaves the others to the system's scheduler, which is fair where a
+//! runtime is not.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::limits::{EXECUTION_STACK_BYTES, PLANNING_STACK_BYTES};
+use crate::lanes::LaneThreads;
+use crate::limits::PLANNING_STACK_BYTES;
 
 /// Network threads: enough for tens of thousands of small answers a second on one machine.
 const NETWORK_THREADS: usize = 2;
@@ -21,7 +23,7 @@ const PLANNING_THREADS_MIN: usize = 8;
 pub(super) struct Runtimes {
     pub(super) network: Runtime,
     pub(super) planning: Runtime,
-    pub(super) execution: Runtime,
+    pub(super) execution: LaneThreads,
 }
 
 impl Runtimes {
@@ -37,19 +39,14 @@ impl Runtimes {
             .thread_stack_size(PLANNING_STACK_BYTES)
             .enable_all()
             .build()?;
-        let execution = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("mobula-exec")
-            .thread_stack_size(EXECUTION_STACK_BYTES)
-            .enable_all()
-            .build()?;
+        let execution = LaneThreads::new(threads)?;
         Ok(Self { network, planning, execution })
     }
 
     /// Ends all threads; what still runs is dropped.
     pub(super) fn stop(self) {
-        for runtime in [self.network, self.execution, self.planning] {
-            runtime.shutdown_timeout(Duration::from_millis(200));
-        }
+        self.network.shutdown_timeout(Duration::from_millis(200));
+        self.execution.stop();
+        self.planning.shutdown_timeout(Duration::from_millis(200));
     }
 }
