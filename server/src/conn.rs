@@ -25,6 +25,7 @@ use crate::session::Session;
 use crate::session::variables::VARIABLES;
 use crate::shared::Shared;
 use crate::statement::query::Context;
+use crate::statement::replan::Joins;
 use crate::statement::runner::Runner;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
@@ -245,7 +246,7 @@ impl<S: Stream> Connection<S> {
             zone: variables.show("timezone").unwrap_or_default(),
             now: self.session.now(),
             runner: Runner::of(variables, self.shared.settings.threads),
-            merge_joins: false,
+            joins: Joins::Hash,
             query: self.query.as_ref().map(|watch| Arc::clone(watch.query())),
         }
     }

@@ -7,6 +7,7 @@ pub mod ddl;
 pub mod explain;
 pub mod kind;
 pub mod query;
+pub mod replan;
 pub mod rows;
 pub mod runner;
 pub mod session_commands;
@@ -46,7 +47,7 @@ impl Shape {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A plan, run when the rows are wanted; and how to make another for less memory.
-    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>, Box<query::Again>),
+    Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>, Box<replan::Again>),
     /// Rows that are there.
     Batch(RecordBatch),
 }

@@ -2,6 +2,7 @@
 rows that come early, queries that wait for room, joins that do not fit into memory.
 """
 
+import re
 import threading
 
 import psycopg
@@ -158,15 +159,24 @@ def swallow(client, sql):
         client.execute(sql)
 
 
-@pytest.mark.parametrize("width", [None, (2, 1)])
-def test_a_hash_join_that_does_not_fit_is_made_a_merge_join(width):
+@pytest.mark.parametrize("width, limit, joins", [
+    (None, "160MiB", ["merge joins"]),
+    ((2, 1), "160MiB", ["more tasks"]),
+    ((2, 1), "96MiB", ["more tasks", "merge joins"]),
+])
+def test_a_query_whose_join_does_not_fit_is_planned_again(width, limit, joins):
     sql = ("SELECT count(*), max(a.l_shipinstruct || a.l_shipmode || a.l_comment) "
            "FROM lineitem a JOIN lineitem b ON a.l_orderkey = b.l_orderkey "
            "AND a.l_linenumber = b.l_linenumber AND a.l_comment = b.l_comment")
-    with Mobula(demo=0.5, options=["--memory-limit", "160MiB"]) as server:
+    with Mobula(demo=0.5, options=["--memory-limit", limit]) as server:
         with staged.connect(server, width) as client:
             assert client.execute(sql).fetchone()[0] == 2999671
-        assert "merge joins" in server.log_path.read_text()
+            told = re.findall("planned again with (.*)", server.log_path.read_text())
+            assert told == joins
+            # What EXPLAIN ANALYZE shows is what such a query does.
+            lines = [line for (line,) in client.execute(f"EXPLAIN ANALYZE {sql}").fetchall()]
+    assert lines[-1] == f"Planned again: {joins[-1]}, a join did not fit"
+    assert any("SortMergeJoinExec" in line for line in lines) == (joins[-1] == "merge joins")
 
 
 def test_out_of_memory_names_the_operator_and_the_setting():

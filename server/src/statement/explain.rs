@@ -6,19 +6,20 @@ mod json;
 
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::common::format::{ExplainFormat, ExplainStatementOptions};
-use datafusion::execution::TaskContext;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use datafusion::physical_plan::{displayable, execute_stream};
 use datafusion::sql::parser::{ExplainStatement, Statement as Sql};
 use exec::staged::StagedExec;
 use futures::StreamExt;
 use planner::parse::Parsed;
 
 use super::query::{self, Context, Placed};
+use super::replan::{Again, Joins};
 use super::{Outcome, kind};
 use crate::cancel::Cancel;
-use crate::error::{PgError, PgResult, engine};
+use crate::error::{PgError, PgResult, engine, memory};
 
 /// The column of the answer.
 const COLUMN: &str = "QUERY PLAN";
@@ -45,13 +46,15 @@ pub async fn run(
     let Some(query) = &planned.query else {
         return Err(PgError::unsupported("EXPLAIN of this statement"));
     };
-    let placed = query::place(context, sql, query, vec![]).await?;
+    let mut placed = query::place(context, sql, query, vec![]).await?;
     if options.analyze {
-        analyze(context, Arc::clone(&placed.plan), Arc::clone(&placed.task), cancel).await?;
+        let (context, query) = (context.clone(), query.clone());
+        let again = Again { context, sql: sql.into(), query, values: vec![] };
+        placed = analyze(placed, again, cancel).await?;
     }
     if is_json(options) {
         let shown = json::Options { analyze: options.analyze, verbose: options.verbose };
-        let document = json::document(&placed.plan, placed.local.as_ref(), shown);
+        let document = json::document(&placed, shown);
         return Outcome::json("EXPLAIN", COLUMN, vec![document]);
     }
     text(&placed, options)
@@ -88,31 +91,41 @@ fn text(placed: &Placed, options: &ExplainStatementOptions) -> PgResult<Outcome>
     if let Some(local) = &placed.local {
         printed.push_str(&format!("Not staged: {local}\n"));
     }
+    if placed.joins != Joins::Hash {
+        printed.push_str(&format!("Planned again: {}, a join did not fit\n", placed.joins));
+    }
     let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
     Outcome::table("EXPLAIN", &[(COLUMN, lines)])
 }
 
-/// Runs a plan to its end, for its measurements.
-async fn analyze(
-    context: &Context,
-    plan: Arc<dyn ExecutionPlan>,
-    task: Arc<TaskContext>,
-    cancel: &Cancel,
-) -> PgResult<()> {
-    let cancel = cancel.clone();
-    let drain = async move {
+/// Runs a plan to its end, for its measurements; what it was in the end.
+async fn analyze(mut placed: Placed, mut again: Again, cancel: &Cancel) -> PgResult<Placed> {
+    let execution = again.context.shared.execution.clone();
+    loop {
+        let (cancel, draining) = (cancel.clone(), drain(&placed));
+        let run = execution.spawn(async move {
+            tokio::select! {
+                biased;
+                reason = cancel.cancelled() => Err(reason.error()),
+                result = draining => Ok(result),
+            }
+        });
+        let result = run.await.unwrap_or_else(|error| Err(engine::incident(&error)))?;
+        let Err(error) = result else { return Ok(placed) };
+        let smaller = memory::is_hash_join(&error).then(|| again.with_smaller_joins()).flatten();
+        let Some(smaller) = smaller else { return Err(engine::from_engine(&error, "")) };
+        let (planned, after) = smaller.place().await?;
+        (placed, again) = (planned, *after);
+    }
+}
+
+fn drain(placed: &Placed) -> impl Future<Output = Result<()>> + Send + use<> {
+    let (plan, task) = (Arc::clone(&placed.plan), Arc::clone(&placed.task));
+    async move {
         let mut stream = execute_stream(plan, task)?;
         while let Some(batch) = stream.next().await {
             batch?;
         }
-        datafusion::common::Result::<()>::Ok(())
-    };
-    let run = context.shared.execution.spawn(async move {
-        tokio::select! {
-            biased;
-            reason = cancel.cancelled() => Err(reason.error()),
-            result = drain => result.map_err(|error| engine::from_engine(&error, "")),
-        }
-    });
-    run.await.unwrap_or_else(|error| Err(engine::incident(&error)))
+        Ok(())
+    }
 }

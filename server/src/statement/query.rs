@@ -13,6 +13,7 @@ use planner::parse::Parsed;
 use planner::query::{self, Query};
 use planner::stages::Local;
 
+use super::replan::{Again, Joins};
 use super::runner::Runner;
 use super::{Outcome, Shape, Source};
 use crate::catalog::{Scope, StatementCatalog};
@@ -38,8 +39,8 @@ pub struct Context {
     pub now: std::time::SystemTime,
     /// What runs its queries.
     pub runner: Runner,
-    /// Whether joins sort both sides instead of keeping one in memory.
-    pub merge_joins: bool,
+    /// How much memory its joins may need.
+    pub joins: Joins,
     /// The query it is, for those who look on.
     pub query: Option<Arc<queries::Query>>,
 }
@@ -54,7 +55,7 @@ impl Context {
         state.mark_start_execution();
         state.execution_props_mut().query_execution_start_time = Some(self.now.into());
         state.config_mut().options_mut().execution.time_zone = Some(self.zone.clone());
-        state.config_mut().options_mut().optimizer.prefer_hash_join = !self.merge_joins;
+        state.config_mut().options_mut().optimizer.prefer_hash_join = self.joins != Joins::Merge;
         self.runner.configure(state.config_mut());
         state
     }
@@ -157,29 +158,6 @@ pub async fn ready(
     })
 }
 
-/// How to plan a query once more, with joins that need less memory.
-#[derive(Debug, Clone)]
-pub struct Again {
-    context: Context,
-    sql: Arc<str>,
-    query: Query,
-    values: Vec<ScalarValue>,
-}
-
-impl Again {
-    /// Plans the query, on the threads for that.
-    ///
-    /// # Errors
-    /// As [`ready`].
-    pub async fn place(self) -> PgResult<Placed> {
-        let Self { mut context, sql, query, values } = self;
-        context.merge_joins = true;
-        let planning = context.shared.planning.clone();
-        let placing = async move { place(&context, &sql, &query, values).await };
-        planning.spawn(placing).await.unwrap_or_else(|error| Err(engine::incident(&error)))
-    }
-}
-
 /// A plan where it is to run.
 #[derive(Debug)]
 pub struct Placed {
@@ -189,6 +167,8 @@ pub struct Placed {
     pub task: Arc<TaskContext>,
     /// Why it is not staged, when it should be.
     pub local: Option<Local>,
+    /// How its joins are done.
+    pub joins: Joins,
 }
 
 /// Makes the plan of a query with its values.
@@ -211,7 +191,7 @@ pub async fn place(
         query.placed(plan.downcast_ref::<StagedExec>().map(|job| Arc::clone(job.log())));
     }
     let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
-    Ok(Placed { plan, task, local })
+    Ok(Placed { plan, task, local, joins: context.joins })
 }
 
 /// Files may be replaced between their listing and the reading of their footers. Nothing has been

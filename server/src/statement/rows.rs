@@ -12,7 +12,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::query::Again;
+use super::replan::Again;
 use super::{Shape, Source};
 use crate::cancel::Cancel;
 use crate::encode::{Format, FormatOptions, RowEncoder};
@@ -166,12 +166,15 @@ impl Rows {
             };
             match (next.transpose(), self.again.take()) {
                 (Err(error), Some(again)) if memory::is_hash_join(&error) => {
-                    tracing::info!(%error, "a query is planned again with merge joins");
+                    let Some(again) = again.with_smaller_joins() else {
+                        return Err(engine_error(error));
+                    };
                     // The first plan's memory is given back before the second asks for it.
                     self.stream = None;
-                    let placed = again.place().await?;
+                    let (placed, again) = again.place().await?;
                     let stream = execute_stream(placed.plan, placed.task);
                     self.stream = Some(stream.map_err(engine_error)?);
+                    self.again = Some(again);
                 }
                 (next, _) => return next.map_err(engine_error),
             }

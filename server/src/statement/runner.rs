@@ -17,6 +17,11 @@ use crate::shared::Shared;
 /// Scans smaller than this are not shared among tasks, bytes: reading is cheaper than asking.
 const SPLIT_BYTES: usize = 1 << 20;
 
+/// How many times as many tasks a query has of which a join did not fit.
+const MORE_TASKS: usize = 4;
+/// Of a stage that is given more tasks: each writes as many buffers as there are readers.
+const PARTITIONS_MAX: usize = 256;
+
 /// What runs a session's queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runner {
@@ -49,13 +54,25 @@ impl Runner {
         Self::Staged { width, repeat, lose }
     }
 
+    /// Takes several times as many tasks for a stage; not where there are none, or enough.
+    pub fn add_tasks(&mut self) -> bool {
+        let Self::Staged { width, .. } = self else { return false };
+        let tasks = width.tasks * MORE_TASKS;
+        if tasks * width.partitions > PARTITIONS_MAX {
+            return false;
+        }
+        width.tasks = tasks;
+        true
+    }
+
     /// Settings of planning for it.
     pub fn configure(self, config: &mut SessionConfig) {
         let Self::Staged { width, .. } = self else { return };
         let options = config.options_mut();
         options.execution.target_partitions = width.total();
+        share_small_builds(options, width.total());
         // Each task makes its own, which takes memory besides the time.
-        share_small_builds(options, 2 * width.total());
+        options.optimizer.hash_join_single_partition_threshold /= 2;
         // A task's partitions keep to their own files: it has to give the same rows again.
         options.execution.enable_file_stream_work_stealing = false;
         options.optimizer.repartition_file_min_size = SPLIT_BYTES;

@@ -14,6 +14,9 @@ use exec::staged::StagedExec;
 use planner::stages::{self, Local};
 use serde_json::{Map, Value, json};
 
+use crate::statement::query::Placed;
+use crate::statement::replan::Joins;
+
 /// What to show besides the plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
@@ -24,15 +27,14 @@ pub(super) struct Options {
 }
 
 /// The document, laid out for people too.
-pub(super) fn document(
-    plan: &Arc<dyn ExecutionPlan>,
-    local: Option<&Local>,
-    options: Options,
-) -> String {
-    let explained = match plan.downcast_ref::<StagedExec>() {
+pub(super) fn document(placed: &Placed, options: Options) -> String {
+    let mut explained = match placed.plan.downcast_ref::<StagedExec>() {
         Some(job) => staged(job, options),
-        None => in_one_process(plan, local, options),
+        None => in_one_process(&placed.plan, placed.local.as_ref(), options),
     };
+    if placed.joins != Joins::Hash {
+        explained["Planned Again"] = placed.joins.to_string().into();
+    }
     format!("{:#}", Value::Array(vec![explained]))
 }
 
