@@ -74,25 +74,20 @@ struct Reading {
     buffers: VecDeque<Arriving>,
     partition: Option<usize>,
     segments: VecDeque<Segment>,
-    open: Option<(StreamDecoder, Bytes)>,
+    open: Option<Messages>,
 }
 
 impl Reading {
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
         loop {
-            if let Some((decoder, rest)) = &mut self.open {
-                match next_message(rest)? {
-                    Some(mut message) => {
-                        if let Some(batch) = decoder.decode(&mut message)? {
-                            return Ok(Some((batch, self)));
-                        }
-                    }
+            if let Some(messages) = &mut self.open {
+                match messages.next()? {
+                    Some(batch) => return Ok(Some((batch, self))),
                     None => self.open = None,
                 }
-                continue;
             }
             if let Some(segment) = self.segments.pop_front() {
-                self.open = Some((StreamDecoder::new(), segment.stream.read().await?));
+                self.open = Some(Messages::of(segment.stream.read().await?));
                 continue;
             }
             let Some(buffer) = self.buffers.pop_front() else { return Ok(None) };
@@ -105,40 +100,66 @@ impl Reading {
     }
 }
 
-/// Takes the next message off an IPC stream: a schema, or a batch with its body. As an allocation of
-/// its own: operators count for a batch all that its buffers are slices of, and a sort that counted
-/// the whole stream for each of its batches would spill them one by one.
+/// Reads an IPC stream message by message, each an allocation of its own: operators count for a batch
+/// all that its buffers are slices of, and a sort that counted the whole stream for each of its
+/// batches would spill them one by one.
+struct Messages {
+    decoder: StreamDecoder,
+    message: ArrowBuffer,
+    rest: Bytes,
+}
+
+impl Messages {
+    fn of(stream: Bytes) -> Self {
+        let message = ArrowBuffer::from(Bytes::new());
+        Self { decoder: StreamDecoder::new(), message, rest: stream }
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            // The decoder sees a message without a body (a batch without columns) to its end only
+            // when there is more: what is left of the next one, or of the stream's end, stays.
+            if let Some(batch) = self.decoder.decode(&mut self.message)? {
+                return Ok(Some(batch));
+            }
+            if self.rest.is_empty() {
+                return Ok(None);
+            }
+            self.message = take_message(&mut self.rest)?.into();
+        }
+    }
+}
+
+/// Takes the next message off an IPC stream: its metadata and its body, or the mark of the end.
 ///
 /// # Errors
 /// Bytes that are no such stream.
-fn next_message(stream: &mut Bytes) -> Result<Option<ArrowBuffer>> {
+fn take_message(stream: &mut Bytes) -> Result<Bytes> {
     const CONTINUES: u32 = u32::MAX;
     let broken = || exec_datafusion_err!("an input that is no Arrow stream");
     let mut rest = &stream[..];
     let mut number = || rest.try_get_u32_le().map_err(|_| broken());
-    if stream.is_empty() {
-        return Ok(None);
-    }
     let (begin, metadata_bytes) = (number()?, number()? as usize);
     if begin != CONTINUES {
         return Err(broken());
     }
-    if metadata_bytes == 0 {
-        return Ok(None);
-    }
     let metadata = rest.get(..metadata_bytes).ok_or_else(broken)?;
-    let message = root_as_message(metadata).map_err(|_| broken())?;
-    let body_bytes = usize::try_from(message.bodyLength()).map_err(|_| broken())?;
+    let body_bytes = match metadata {
+        [] => 0,
+        _ => root_as_message(metadata).map_err(|_| broken())?.bodyLength(),
+    };
+    let body_bytes = usize::try_from(body_bytes).map_err(|_| broken())?;
     let bytes = 2 * size_of::<u32>() + metadata_bytes + body_bytes;
     if bytes > stream.len() {
         return Err(broken());
     }
-    Ok(Some(stream.split_to(bytes).into()))
+    Ok(stream.split_to(bytes))
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{Int64Array, StringViewArray};
+    use datafusion::arrow::array::{Int64Array, RecordBatchOptions, StringViewArray};
+    use datafusion::arrow::datatypes::Schema;
     use datafusion::arrow::ipc::writer::StreamWriter;
     use datafusion::physical_plan::spill::get_record_batch_memory_size;
 
@@ -159,18 +180,30 @@ mod tests {
         let batches: Vec<_> = (0..50).map(|n| rows(n * 1_000)).collect();
         let mut writer = StreamWriter::try_new(vec![], &batches[0].schema()).expect("writes");
         batches.iter().for_each(|batch| writer.write(batch).expect("writes"));
-        let mut stream = Bytes::from(writer.into_inner().expect("ends"));
-        let (mut decoder, mut read) = (StreamDecoder::new(), vec![]);
-        while let Some(mut message) = next_message(&mut stream).expect("is a stream") {
-            let batch = decoder.decode(&mut message).expect("is a message");
-            assert!(message.is_empty());
-            read.extend(batch);
-        }
+        let read = all(writer).expect("is a stream");
         assert_eq!(read, batches);
         for (read, batch) in read.iter().zip(&batches) {
             let (counted, held) = [read, batch].map(get_record_batch_memory_size).into();
             assert!(counted < 2 * held, "{counted} bytes counted for {held}");
         }
-        next_message(&mut Bytes::from_static(b"not a stream")).expect_err("it is not");
+        Messages::of(Bytes::from_static(b"not a stream")).next().expect_err("it is not");
+    }
+
+    #[test]
+    fn batches_without_columns_keep_their_rows() {
+        let schema = Arc::new(Schema::empty());
+        let rows = |count| {
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), vec![], &options).expect("rows")
+        };
+        let mut writer = StreamWriter::try_new(vec![], &schema).expect("writes");
+        [7, 0, 3].map(rows).iter().for_each(|batch| writer.write(batch).expect("writes"));
+        let read = all(writer).expect("is a stream");
+        assert_eq!(read.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [7, 0, 3]);
+    }
+
+    fn all(writer: StreamWriter<Vec<u8>>) -> Result<Vec<RecordBatch>> {
+        let mut messages = Messages::of(Bytes::from(writer.into_inner()?));
+        std::iter::from_fn(|| messages.next().transpose()).collect()
     }
 }
