@@ -100,9 +100,9 @@ impl Reading {
     }
 }
 
-/// Reads an IPC stream message by message, each an allocation of its own: operators count for a batch
-/// all that its buffers are slices of, and a sort that counted the whole stream for each of its
-/// batches would spill them one by one.
+/// Reads an IPC stream message by message, each an allocation of its own: operators count for a
+/// batch all that its buffers are slices of, and a sort that counted the whole stream for each of
+/// its batches would spill them one by one.
 struct Messages {
     decoder: StreamDecoder,
     message: ArrowBuffer,

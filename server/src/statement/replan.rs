@@ -10,8 +10,8 @@ use planner::query::Query;
 use super::query::{Context, Placed, place};
 use crate::error::{PgResult, engine};
 
-/// How the joins of a query are done. Each is for queries of which a join did not fit when they were
-/// done as the one before.
+/// How the joins of a query are done. Each is for queries of which a join did not fit when they
+/// were done as the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joins {
     /// Usually by hash, with one side in memory.

@@ -236,8 +236,8 @@ fn sizes(chance: &mut Chance) -> Vec<usize> {
     (0..4).map(|_| chance.below(READ_BYTES_MIN)).collect()
 }
 
-/// Runs one job; whether it was answered, whether it lost what cannot be made again, and how many of
-/// its stages ran as a broadcast.
+/// Runs one job; whether it was answered, whether it lost what cannot be made again, and how many
+/// of its stages ran as a broadcast.
 fn run(seed: u64) -> (bool, bool, usize) {
     let mut chance = Chance(seed);
     let shapes = graph(&mut chance);
