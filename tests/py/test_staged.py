@@ -43,6 +43,14 @@ def test_tpch(client, oracle, number):
     assert not (wrong := tpch.difference(number, got, answers[number])), wrong
 
 
+def test_all_are_staged(server, oracle, measure):
+    with staged.connect(server, (3, 1)) as client:
+        queries = {n: tpch.adapted(n, oracle[0][n]) for n in tpch.NUMBERS}
+        why = {n: staged.why_local(client, sql) for n, sql in queries.items()}
+    measure("staged", sum(reason is None for reason in why.values()), "of 22")
+    assert {n: reason for n, reason in why.items() if reason} == LOCAL
+
+
 @pytest.mark.parametrize("number", tpch.NUMBERS)
 def test_tasks_can_be_repeated(server, oracle, number):
     """The server runs each task twice and compares what it wrote, unless its stage is marked."""

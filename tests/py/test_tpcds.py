@@ -85,6 +85,14 @@ def test_query(clients, oracle, number):
 
 
 @pytest.mark.mobula_only
+def test_all_are_staged(tables, oracle, measure):
+    with staged.connect(tables, (3, 1)) as client:
+        why = {n: staged.why_local(client, oracle[1][n]) for n in tpcds.NUMBERS}
+    measure("staged", sum(reason is None for reason in why.values()), "of 99")
+    assert {n: reason for n, reason in why.items() if reason} == LOCAL
+
+
+@pytest.mark.mobula_only
 @pytest.mark.parametrize("number", tpcds.NUMBERS)
 def test_tasks_can_be_repeated(tables, oracle, number):
     """The server runs each task twice and compares what it wrote, unless its stage is marked."""
