@@ -8,6 +8,7 @@
     python tests/bench/run.py idle                    memory of 1,000 idle connections
     python tests/bench/run.py half-logins             a login beside 5,000 stuck ones
     python tests/bench/run.py cancel                  how long until a query is stopped
+    python tests/bench/run.py beside                  a small query beside a large one
 
 Each prints a table in Markdown and writes NAME.json below --out. Needs the release build,
 `pip install -r tests/requirements.txt`, and PostgreSQL's programs (installed when root).
@@ -20,7 +21,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "py")]
 
-import cancel  # noqa: E402  (the line above makes these importable)
+import beside  # noqa: E402  (the line above makes these importable)
+import cancel  # noqa: E402
 import connections  # noqa: E402
 import queries  # noqa: E402
 import round_trips  # noqa: E402
@@ -37,6 +39,7 @@ COMMANDS = {
     "idle": connections.run_idle,
     "half-logins": connections.run_half_logins,
     "cancel": cancel.run,
+    "beside": beside.run,
 }
 
 
@@ -73,6 +76,9 @@ def arguments():
     command.add_argument("--connections", type=int, default=5000)
     command = commands.add_parser("cancel")
     command.add_argument("--rounds", type=int, default=10)
+    command = commands.add_parser("beside")
+    command.add_argument("--scale", type=float, default=10)
+    command.add_argument("--seconds", type=float, default=10)
     return parser.parse_args()
 
 
