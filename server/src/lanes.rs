@@ -2,7 +2,7 @@
 //! that has the fewest. One query has a thread for each core, as fast as can be; a small one beside
 //! a large one has threads of its own, between which the system shares the cores in milliseconds.
 //! In one group it would wait for a batch of the large one at each of its steps, a tenth of a
-//! second where the expressions are costly.
+//! second where the expressions are costly. Knows nothing of plans.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Three groups of threads. The network's answer within microseconds whatever the others do; the
+//! Three kinds of threads. The network's answer within microseconds whatever the others do; the
 //! planner's have stacks for the deepest statement; the engine's run and encode
 //! ([`crate::lanes`]). A query that takes every core leaves the others to the system's scheduler,
 //! which is fair where a runtime is not.

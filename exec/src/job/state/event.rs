@@ -107,6 +107,7 @@ pub enum Action {
 pub enum Reason {
     /// Workers failed one task too often.
     Workers(Attempt),
-    /// Rows that cannot be made again as they were are lost, and another task read them.
+    /// Rows that cannot be made again as they were are lost, and another task or the head read
+    /// them.
     Unrepeatable,
 }
