@@ -1,6 +1,7 @@
 //! What runs tasks for us. In: tasks, and outputs of earlier ones. Out: their outputs, and reports.
 //! The seam between jobs and where they run.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::task::{Report, TaskPlan};
 /// One buffer that a task wrote, where the cluster keeps it. Dropping the last of these for a
 /// buffer releases it.
 #[async_trait]
-pub trait TaskOutput: fmt::Debug + Send + Sync {
+pub trait TaskOutput: Any + fmt::Debug + Send + Sync {
     /// Its content; for what the query's head reads.
     ///
     /// # Errors
@@ -38,21 +39,44 @@ pub struct Done {
     pub report: Report,
 }
 
+/// What a worker's machine had not enough of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Memory: its processes, not the query's own account.
+    Memory,
+    /// Disk, or room for outputs.
+    Disk,
+}
+
 /// What ended a task that is not the task's fault: others may do better. Found within whatever the
 /// engine wraps an error in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The worker died, or was lost; its last words.
-    Worker(String),
-    /// An output the task reads is gone.
+    /// The worker died, or was lost.
+    Worker {
+        /// Its last words.
+        words: String,
+        /// What it had not enough of, if that is why.
+        lack: Option<Lack>,
+    },
+    /// Outputs the task reads are gone.
     Lost {
-        /// Of which stage.
-        stage: usize,
-        /// Of which of its tasks.
-        task: usize,
+        /// Of which stages, of which of their tasks.
+        outputs: Vec<(usize, usize)>,
+        /// What took them.
+        words: String,
     },
     /// The query was given up.
-    GivenUp(Reason),
+    GivenUp {
+        /// Why.
+        reason: Reason,
+        /// The last words of a worker, if that is why.
+        words: String,
+        /// What that had not enough of.
+        lack: Option<Lack>,
+    },
+    /// The cluster cannot be reached; why.
+    Unreachable(String),
     /// It did not begin: so many others were running.
     Busy {
         /// Queries that run at the same time.
@@ -65,16 +89,23 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Worker(words) => write!(f, "a worker failed: {words}"),
-            Self::Lost { stage, task } => {
-                write!(f, "the output of task {task} of stage {stage} was lost")
+            Self::Worker { words, .. } => write!(f, "{words}"),
+            Self::Lost { outputs, words } => write!(f, "{words}: {} outputs lost", outputs.len()),
+            Self::GivenUp {
+                reason: Reason::Workers(Attempt { stage, task, .. }), words, ..
+            } => {
+                write!(f, "task {task} of stage {stage} failed again and again: {words}")
             }
-            Self::GivenUp(Reason::Workers(Attempt { stage, task, .. })) => {
-                write!(f, "workers failed task {task} of stage {stage} again and again")
+            Self::GivenUp { reason: Reason::Losses(stage, task), words, .. } => {
+                write!(
+                    f,
+                    "outputs of task {task} of stage {stage} were lost again and again: {words}"
+                )
             }
-            Self::GivenUp(Reason::Unrepeatable) => {
+            Self::GivenUp { reason: Reason::Unrepeatable, .. } => {
                 write!(f, "rows were lost that cannot be made again as they were")
             }
+            Self::Unreachable(words) => write!(f, "the cluster cannot be reached: {words}"),
             Self::Busy { running, waited } if waited.is_zero() => {
                 write!(f, "too many queries wait while {running} run")
             }
@@ -89,6 +120,11 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
+    /// Rows are gone that cannot be made again as they were.
+    pub fn unrepeatable() -> Self {
+        Self::GivenUp { reason: Reason::Unrepeatable, words: String::new(), lack: None }
+    }
+
     /// The failure an error stands for; none for an error of the query itself.
     pub fn of(error: &DataFusionError) -> Option<&Self> {
         match error.find_root() {

@@ -15,7 +15,7 @@ use crate::job::attempt::AttemptWatch;
 use crate::output::Buffer;
 use crate::stage::TaskId;
 use crate::task::{Report, TaskPlan, Worker};
-use crate::window::Window;
+use crate::window::{Ask, Window};
 
 /// A task that neither reads nor writes for so long does not work any more.
 const SILENCE_MAX: Duration = Duration::from_secs(600);
@@ -62,7 +62,8 @@ impl Cluster for InProcess {
         watch: &AttemptWatch,
     ) -> Result<Done> {
         let asked = Instant::now();
-        let _room = self.window.acquire(id.job).await;
+        let _room =
+            self.window.acquire(Ask { job: id.job, cpus: 1, cpus_max: task.cpus_max }).await;
         watch.started();
         tracing::trace!(%id, "task starts");
         let queued = asked.elapsed();

@@ -6,6 +6,7 @@
 pub mod attempt;
 mod head;
 pub mod log;
+pub mod news;
 mod shapes;
 pub mod state;
 
@@ -21,8 +22,9 @@ use tokio::task::AbortHandle;
 
 use self::head::Head;
 use self::log::{Decision, JobLog};
+use self::news::Gathered;
 use self::state::{Action, Attempt, Event, Progress};
-use crate::cluster::{Cluster, Done, Failure, Inputs, TaskOutput};
+use crate::cluster::{Cluster, Done, Failure, Inputs, Lack, TaskOutput};
 use crate::inputs::TaskInputs;
 use crate::pulse::Pulse;
 use crate::stage::{Input, Read, StageGraph, TaskId, Work};
@@ -34,12 +36,22 @@ const LOOKS_PER_PATIENCE: u32 = 10;
 /// Counts the jobs of this process.
 static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
 
+/// For whom a job runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct JobOptions {
+    /// The query, as its client can see it.
+    pub query: u64,
+    /// CPUs that it may have at a time; no limit by default.
+    pub cpus_max: Option<usize>,
+}
+
 /// Starts a job on the current runtime. Returns what the head reads, and the job, which ends when
 /// it is dropped.
 pub fn start(
     graph: Arc<StageGraph>,
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
+    options: JobOptions,
 ) -> (TaskInputs, SpawnedTask<()>) {
     let (inputs, head) = Head::new(&graph);
     let id = NEXT_JOB.fetch_add(1, Ordering::Relaxed);
@@ -48,12 +60,16 @@ pub fn start(
         graph,
         cluster,
         log,
+        options,
         running: JoinSet::new(),
         attempts: HashMap::new(),
         outputs: HashMap::new(),
         groups: HashMap::new(),
         broadcast: HashSet::new(),
         ended: None,
+        misfortune: String::new(),
+        lack: None,
+        gathered: Gathered::default(),
         head,
     };
     (inputs, SpawnedTask::spawn(job.run()))
@@ -64,6 +80,7 @@ struct Job {
     graph: Arc<StageGraph>,
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
+    options: JobOptions,
     running: JoinSet<(Attempt, Result<Done>)>,
     attempts: HashMap<Attempt, Watched>,
     /// The outputs that are kept, by stage and task.
@@ -74,6 +91,10 @@ struct Job {
     broadcast: HashSet<usize>,
     /// Of the attempt that ended last, until it is known whether it is kept.
     ended: Option<Done>,
+    /// What befell a task or an output last.
+    misfortune: String,
+    lack: Option<Lack>,
+    gathered: Gathered,
     head: Head,
 }
 
@@ -107,6 +128,7 @@ impl Job {
                 None => self.event().await?,
             };
             actions = progress.on(event);
+            self.gathered.add(&self.misfortune, progress.take_set_back());
         }
     }
 
@@ -117,6 +139,10 @@ impl Job {
             let ended = tokio::select! {
                 Some(ended) = self.running.join_next() => ended,
                 Some((stage, task)) = self.head.asked() => return Ok(Event::Asked(stage, task)),
+                () = self.gathered.due() => {
+                    self.tell();
+                    continue;
+                }
                 _ = watch.tick() => match self.silent() {
                     Some(attempt) => return Ok(Event::Silent(attempt)),
                     None => continue,
@@ -151,16 +177,31 @@ impl Job {
         });
         if let Some(attempt) = silent {
             tracing::warn!(job = self.id, ?attempt, "a task gives no sign of life");
+            "no sign of life".clone_into(&mut self.misfortune);
         }
         silent
     }
 
+    /// Tells what was gathered.
+    fn tell(&mut self) {
+        let of = (0..self.graph.stages.len()).map(|stage| self.tasks(stage)).sum();
+        let news = self.gathered.take(of);
+        self.log.teller().tell(news);
+    }
+
     /// What an error means to the job; an error of the query itself is its end.
-    fn misfortune(&self, attempt: Attempt, error: DataFusionError) -> Result<Event> {
+    fn misfortune(&mut self, attempt: Attempt, error: DataFusionError) -> Result<Event> {
         let event = match Failure::of(&error) {
-            Some(Failure::Worker(_)) => Event::Failed(attempt),
-            Some(Failure::Lost { stage, task }) => Event::Missing(attempt, *stage, *task),
-            Some(Failure::GivenUp(_) | Failure::Busy { .. }) | None => return Err(error),
+            Some(Failure::Worker { words, lack }) => {
+                words.clone_into(&mut self.misfortune);
+                self.lack = *lack;
+                Event::Failed(attempt)
+            }
+            Some(Failure::Lost { outputs, words }) => {
+                words.clone_into(&mut self.misfortune);
+                Event::Missing(attempt, outputs.clone())
+            }
+            _ => return Err(error),
         };
         tracing::info!(job = self.id, ?attempt, %error, "a task runs again");
         Ok(event)
@@ -202,15 +243,23 @@ impl Job {
                     false => Ok(Arc::default()),
                 };
                 let buffer = match fetched {
-                    Err(error) if Failure::of(&error).is_some() => {
+                    Ok(buffer) => buffer,
+                    Err(error) => {
+                        let Some(Failure::Lost { words, .. }) = Failure::of(&error) else {
+                            return Err(error);
+                        };
+                        words.clone_into(&mut self.misfortune);
                         self.log.lost(stage);
                         return Ok(Some(Event::Unanswered(stage, task)));
                     }
-                    fetched => fetched?,
                 };
                 self.head.answer(stage, task, buffer);
             }
-            Action::GiveUp(reason) => return Err(Failure::GivenUp(reason).into()),
+            Action::GiveUp(reason) => {
+                self.tell();
+                let words = std::mem::take(&mut self.misfortune);
+                return Err(Failure::GivenUp { reason, words, lack: self.lack }.into());
+            }
         }
         Ok(None)
     }
@@ -224,10 +273,12 @@ impl Job {
             output: spec.output,
             keys: spec.keys,
             determinism: work.determinism,
+            threads: self.graph.threads,
+            cpus_max: self.options.cpus_max.unwrap_or(usize::MAX),
         };
         let read = |input| self.read(stage, task, input);
         let inputs: Inputs = work.inputs.iter().map(read).collect::<Result<_>>()?;
-        let id = TaskId { job: self.id, stage, task, attempt: number };
+        let id = TaskId { query: self.options.query, job: self.id, stage, task, attempt: number };
         let cluster = Arc::clone(&self.cluster);
         let watch = self.log.submitted(attempt);
         let pulse = watch.pulse().clone();

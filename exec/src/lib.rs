@@ -13,7 +13,7 @@
 //! - [`cluster`], [`in_process`], [`window`]: what runs tasks, and room for them; [`admission`]:
 //!   which queries may begin; [`pulse`]: whether a task still works.
 //! - [`task`], [`inputs`], [`output`], [`spool`], [`exchange`]: one task, what it reads and what it
-//!   writes; [`codec`], [`settings`]: how it travels; [`file_scan`]: its leaves.
+//!   writes; [`codec`], [`settings`], `travel`: how it travels; [`file_scan`]: its leaves.
 //! - [`repeat`], [`lossy`]: clusters that check that tasks can be repeated, and make them be.
 //! - [`publish`]: files appear whole or not at all.
 
@@ -48,6 +48,7 @@ pub mod stage;
 pub mod staged;
 pub mod store;
 pub mod task;
+mod travel;
 mod walk;
 pub mod window;
 

@@ -85,7 +85,10 @@ impl TaskOutput for Lost {
         let less = |reads: usize| reads.checked_sub(1);
         match self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
             Ok(_) => self.output.fetch().await,
-            Err(_) => Err(Failure::Lost { stage: self.stage, task: self.task }.into()),
+            Err(_) => {
+                let outputs = vec![(self.stage, self.task)];
+                Err(Failure::Lost { outputs, words: "output lost".to_owned() }.into())
+            }
         }
     }
 }

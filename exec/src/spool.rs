@@ -40,7 +40,7 @@ pub struct Kept {
     place: Place,
     length: usize,
     /// Holds the reservation, or the file.
-    _spool: Arc<Spool>,
+    _spool: Option<Arc<Spool>>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Spool {
             Ok(()) => Place::Memory(Bytes::from(bytes)),
             Err(full) => self.write(&bytes, full)?,
         };
-        Ok(Kept { place, length, _spool: Arc::clone(self) })
+        Ok(Kept { place, length, _spool: Some(Arc::clone(self)) })
     }
 
     /// Takes room and memory.
@@ -141,6 +141,13 @@ impl Room {
 
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that somebody else keeps.
+impl From<Bytes> for Kept {
+    fn from(bytes: Bytes) -> Self {
+        Self { length: bytes.len(), place: Place::Memory(bytes), _spool: None }
     }
 }
 

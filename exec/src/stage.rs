@@ -22,6 +22,8 @@ pub struct StageGraph {
     pub head: Arc<dyn ExecutionPlan>,
     /// The stages the head reads, in the order its exchanges count them.
     pub head_inputs: Vec<Input>,
+    /// Partitions of a task, at most: CPUs of its slot.
+    pub threads: usize,
     /// What every task of the query needs besides its plan: see [`crate::codec::Settings`].
     pub settings: Bytes,
 }
@@ -157,6 +159,8 @@ pub fn share(task: usize, tasks: usize, count: usize) -> Range<usize> {
 /// Which attempt at which task of which job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
+    /// The query, as its client can see it.
+    pub query: u64,
     /// The job; unique in a server process.
     pub job: u64,
     /// The stage, by its place in the graph.
@@ -169,8 +173,8 @@ pub struct TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { job, stage, task, attempt } = self;
-        write!(f, "job {job} stage {stage} task {task} attempt {attempt}")
+        let Self { query, job, stage, task, attempt } = self;
+        write!(f, "query {query} job {job} stage {stage} task {task} attempt {attempt}")
     }
 }
 

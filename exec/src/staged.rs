@@ -21,9 +21,10 @@ use futures::{StreamExt, stream};
 
 use crate::cluster::{Cluster, Failure};
 use crate::engine::task_context;
-use crate::job;
 use crate::job::log::JobLog;
+use crate::job::news::{News, Teller};
 use crate::job::state::Reason;
+use crate::job::{self, JobOptions};
 use crate::stage::StageGraph;
 
 /// Times a query begins again, each time because of a loss.
@@ -35,12 +36,18 @@ pub struct StagedExec {
     graph: Arc<StageGraph>,
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
+    options: JobOptions,
     properties: Arc<PlanProperties>,
 }
 
 impl StagedExec {
-    /// Runs `graph` on `cluster`.
-    pub fn new(graph: StageGraph, cluster: Arc<dyn Cluster>) -> Self {
+    /// Runs `graph` on `cluster`; what is worth telling is told as it happens.
+    pub fn new(
+        graph: StageGraph,
+        cluster: Arc<dyn Cluster>,
+        options: JobOptions,
+        teller: Teller,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(graph.schema()),
             Partitioning::UnknownPartitioning(1),
@@ -48,8 +55,8 @@ impl StagedExec {
             Boundedness::Bounded,
         );
         let properties = properties.with_scheduling_type(SchedulingType::Cooperative);
-        let log = Arc::new(JobLog::new(&graph));
-        Self { graph: Arc::new(graph), cluster, log, properties: Arc::new(properties) }
+        let log = Arc::new(JobLog::new(&graph, teller));
+        Self { graph: Arc::new(graph), cluster, log, options, properties: Arc::new(properties) }
     }
 
     /// What its tasks have done so far.
@@ -102,6 +109,7 @@ impl ExecutionPlan for StagedExec {
             graph: Arc::clone(&self.graph),
             cluster: Arc::clone(&self.cluster),
             log: Arc::clone(&self.log),
+            options: self.options,
             context,
             reading: None,
             restarts_left: RESTARTS_MAX,
@@ -116,6 +124,7 @@ struct Answer {
     graph: Arc<StageGraph>,
     cluster: Arc<dyn Cluster>,
     log: Arc<JobLog>,
+    options: JobOptions,
     context: Arc<TaskContext>,
     reading: Option<(SendableRecordBatchStream, SpawnedTask<()>)>,
     /// None when a row has left.
@@ -123,12 +132,21 @@ struct Answer {
 }
 
 impl Answer {
+    /// Starts a job.
+    fn begin(&self) -> Result<(SendableRecordBatchStream, SpawnedTask<()>)> {
+        let (graph, cluster) = (Arc::clone(&self.graph), Arc::clone(&self.cluster));
+        let (inputs, job) = job::start(graph, cluster, Arc::clone(&self.log), self.options);
+        let config = self.context.session_config().clone().with_extension(Arc::new(inputs));
+        let context = task_context(config, self.context.runtime_env());
+        Ok((execute_stream(Arc::clone(&self.graph.head), context)?, job))
+    }
+
     async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
         loop {
-            let (rows, _) = match &mut self.reading {
-                Some(reading) => reading,
-                none => none.insert(begin(&self.graph, &self.cluster, &self.log, &self.context)?),
-            };
+            if self.reading.is_none() {
+                self.reading = Some(self.begin()?);
+            }
+            let Some((rows, _)) = &mut self.reading else { continue };
             match rows.next().await.transpose() {
                 Ok(Some(batch)) if batch.num_rows() == 0 => {}
                 Ok(batch) => {
@@ -140,6 +158,9 @@ impl Answer {
                     self.restarts_left -= 1;
                     self.reading = None;
                     self.log.planned_again(&self.graph);
+                    let of = self.graph.stages.iter().map(|stage| stage.work.tasks.len()).sum();
+                    let words = "rows lost that cannot be made again as they were".to_owned();
+                    self.log.teller().tell(News::Again { words, tasks: of, of });
                 }
                 Err(error) => return Err(error),
             }
@@ -147,18 +168,6 @@ impl Answer {
     }
 }
 
-fn begin(
-    graph: &Arc<StageGraph>,
-    cluster: &Arc<dyn Cluster>,
-    log: &Arc<JobLog>,
-    context: &TaskContext,
-) -> Result<(SendableRecordBatchStream, SpawnedTask<()>)> {
-    let (inputs, job) = job::start(Arc::clone(graph), Arc::clone(cluster), Arc::clone(log));
-    let config = context.session_config().clone().with_extension(Arc::new(inputs));
-    let context = task_context(config, context.runtime_env());
-    Ok((execute_stream(Arc::clone(&graph.head), context)?, job))
-}
-
 fn is_unrepeatable(error: &DataFusionError) -> bool {
-    matches!(Failure::of(error), Some(Failure::GivenUp(Reason::Unrepeatable)))
+    matches!(Failure::of(error), Some(Failure::GivenUp { reason: Reason::Unrepeatable, .. }))
 }

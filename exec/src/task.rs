@@ -48,6 +48,10 @@ pub struct TaskPlan {
     pub keys: bool,
     /// Whether it may run again.
     pub determinism: Determinism,
+    /// Partitions of its plan: what works at the same time.
+    pub threads: usize,
+    /// CPUs that its job may have at a time; does not travel.
+    pub cpus_max: usize,
 }
 
 /// What a task did.
@@ -71,6 +75,10 @@ pub struct Report {
     pub elapsed: Duration,
     /// Waiting for room before that.
     pub queued: Duration,
+    /// Where it ran, as the cluster calls it.
+    pub node: Arc<str>,
+    /// Bytes of what it read that were there already.
+    pub bytes_at_hand: usize,
 }
 
 impl Worker {

@@ -1,6 +1,6 @@
 //! Room for tasks, shared fairly. In: jobs that want to run a task. Out: permits, in turns between
 //! jobs and not in the order they asked: a job of a thousand tasks does not make one of two wait.
-//! A job that has nothing running does not wait at all, up to as many such jobs as there are slots.
+//! A job that has nothing running does not wait at all, up to twice the room there is.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,44 +13,72 @@ pub struct Window {
     state: Arc<Mutex<State>>,
 }
 
+/// What a task asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    /// Its job.
+    pub job: u64,
+    /// The CPUs it takes.
+    pub cpus: usize,
+    /// The CPUs that its job may have at a time.
+    pub cpus_max: usize,
+}
+
 #[derive(Debug)]
 struct State {
+    /// CPUs.
     slots: usize,
+    /// CPUs of tasks that run.
     running: usize,
-    /// Tasks running, by job; a job without any is not here.
+    /// The same by job; a job without any is not here.
     of_job: HashMap<u64, usize>,
     /// Those who wait, by job; whose turn it is comes first.
-    waiting: VecDeque<(u64, VecDeque<oneshot::Sender<Permit>>)>,
+    waiting: VecDeque<(u64, VecDeque<Asker>)>,
 }
+
+type Asker = (Ask, oneshot::Sender<Permit>);
 
 /// Room for one task, until it is dropped.
 #[derive(Debug)]
 pub struct Permit {
     window: Window,
-    job: u64,
+    ask: Ask,
 }
 
 impl Window {
-    /// A window of so many slots.
+    /// A window of so many CPUs.
     pub fn new(slots: usize) -> Self {
         let state = State { slots, running: 0, of_job: HashMap::new(), waiting: VecDeque::new() };
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// How many there are.
+    /// How many CPUs there are.
     pub fn slots(&self) -> usize {
         self.state().slots
     }
 
-    /// Room for a task of `job`, when there is some.
-    pub async fn acquire(&self, job: u64) -> Permit {
+    /// CPUs that tasks have, and those that others wait for.
+    pub fn demand(&self) -> (usize, usize) {
+        let state = self.state();
+        let waiting = state.waiting.iter().flat_map(|(_, askers)| askers);
+        (state.running, waiting.map(|(ask, _)| ask.cpus).sum())
+    }
+
+    /// Has another number of CPUs from now on.
+    pub fn set_slots(&self, slots: usize) {
+        self.state().slots = slots;
+        self.hand_out();
+    }
+
+    /// Room for a task, when there is some.
+    pub async fn acquire(&self, ask: Ask) -> Permit {
         let asked = {
             let mut state = self.state();
-            if state.has_room(job) {
-                state.take(job);
-                return Permit { window: self.clone(), job };
+            if state.has_room(ask) {
+                state.take(ask);
+                return Permit { window: self.clone(), ask };
             }
-            state.wait(job)
+            state.wait(ask)
         };
         match asked.await {
             Ok(permit) => permit,
@@ -67,44 +95,50 @@ impl Window {
     fn hand_out(&self) {
         loop {
             let mut state = self.state();
-            let Some((job, asker)) = state.next() else { return };
-            state.take(job);
+            let Some((ask, asker)) = state.next() else { return };
+            state.take(ask);
             drop(state);
             // One that does not wait any more drops its permit, which hands out again.
-            let _ = asker.send(Permit { window: self.clone(), job });
+            let _ = asker.send(Permit { window: self.clone(), ask });
         }
     }
 }
 
 impl State {
-    fn has_room(&self, job: u64) -> bool {
-        let spare = !self.of_job.contains_key(&job) && self.running < 2 * self.slots;
-        self.running < self.slots || spare
+    fn has_room(&self, ask: Ask) -> bool {
+        match self.of_job.get(&ask.job) {
+            // However large it is, one of a job runs.
+            None => self.running == 0 || self.running + ask.cpus <= 2 * self.slots,
+            Some(has) => self.running + ask.cpus <= self.slots && has + ask.cpus <= ask.cpus_max,
+        }
     }
 
-    fn take(&mut self, job: u64) {
-        self.running += 1;
-        *self.of_job.entry(job).or_default() += 1;
+    fn take(&mut self, ask: Ask) {
+        self.running += ask.cpus;
+        *self.of_job.entry(ask.job).or_default() += ask.cpus;
     }
 
-    fn wait(&mut self, job: u64) -> oneshot::Receiver<Permit> {
+    fn wait(&mut self, ask: Ask) -> oneshot::Receiver<Permit> {
         let (sender, receiver) = oneshot::channel();
-        match self.waiting.iter_mut().find(|(waits, _)| *waits == job) {
-            Some((_, askers)) => askers.push_back(sender),
-            None => self.waiting.push_back((job, VecDeque::from([sender]))),
+        match self.waiting.iter_mut().find(|(waits, _)| *waits == ask.job) {
+            Some((_, askers)) => askers.push_back((ask, sender)),
+            None => self.waiting.push_back((ask.job, VecDeque::from([(ask, sender)]))),
         }
         receiver
     }
 
     /// Whose turn it is, if there is room; the job goes to the end of the line.
-    fn next(&mut self) -> Option<(u64, oneshot::Sender<Permit>)> {
-        let turn = (0..self.waiting.len()).find(|turn| self.has_room(self.waiting[*turn].0))?;
+    fn next(&mut self) -> Option<Asker> {
+        let fits = |(_, askers): &(u64, VecDeque<Asker>)| {
+            askers.front().is_some_and(|(ask, _)| self.has_room(*ask))
+        };
+        let turn = self.waiting.iter().position(fits)?;
         let (job, mut askers) = self.waiting.remove(turn)?;
         let asker = askers.pop_front()?;
         if !askers.is_empty() {
             self.waiting.push_back((job, askers));
         }
-        Some((job, asker))
+        Some(asker)
     }
 }
 
@@ -112,11 +146,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         {
             let mut state = self.window.state();
-            state.running -= 1;
-            if let Some(count) = state.of_job.get_mut(&self.job) {
-                *count -= 1;
-                if *count == 0 {
-                    state.of_job.remove(&self.job);
+            state.running -= self.ask.cpus;
+            if let Some(has) = state.of_job.get_mut(&self.ask.job) {
+                *has -= self.ask.cpus;
+                if *has == 0 {
+                    state.of_job.remove(&self.ask.job);
                 }
             }
         }
@@ -132,7 +166,11 @@ mod tests {
 
     /// Whether a task of a job gets room at once.
     fn try_acquire(window: &Window, job: u64) -> Option<Permit> {
-        window.acquire(job).now_or_never()
+        window.acquire(small(job)).now_or_never()
+    }
+
+    fn small(job: u64) -> Ask {
+        Ask { job, cpus: 1, cpus_max: usize::MAX }
     }
 
     #[tokio::test]
@@ -140,7 +178,8 @@ mod tests {
         let window = Window::new(2);
         let first =
             [try_acquire(&window, 1), try_acquire(&window, 1)].map(|permit| permit.expect("room"));
-        let mut waiting: Vec<_> = [1, 1, 2, 2].map(|job| Box::pin(window.acquire(job))).into();
+        let mut waiting: Vec<_> =
+            [1, 1, 2, 2].map(|job| Box::pin(window.acquire(small(job)))).into();
         // Job 2 has nothing running: one task of it does not wait.
         let polled: Vec<_> = waiting.iter_mut().map(|asks| asks.now_or_never()).collect();
         let got: Vec<_> = polled.iter().map(Option::is_some).collect();
@@ -149,20 +188,34 @@ mod tests {
         drop(first);
         let third = waiting.remove(0).await;
         let fourth = waiting.remove(2).await;
-        assert_eq!((third.job, fourth.job), (1, 2));
+        assert_eq!((third.ask.job, fourth.ask.job), (1, 2));
     }
 
     #[tokio::test]
     async fn one_that_left_is_passed_over() {
         let window = Window::new(1);
         let held = try_acquire(&window, 1).expect("room");
-        let mut leaves = Box::pin(window.acquire(1));
+        let mut leaves = Box::pin(window.acquire(small(1)));
         assert!((&mut leaves).now_or_never().is_none());
-        let mut stays = Box::pin(window.acquire(1));
+        let mut stays = Box::pin(window.acquire(small(1)));
         assert!((&mut stays).now_or_never().is_none());
         drop(leaves);
         drop(held);
         drop(stays.await);
         assert_eq!(window.state().running, 0);
+    }
+
+    #[tokio::test]
+    async fn wide_tasks_take_more_and_a_job_no_more_than_it_may() {
+        let window = Window::new(4);
+        let ask = Ask { job: 1, cpus: 2, cpus_max: 3 };
+        let first = window.acquire(ask).await;
+        let second = Box::pin(window.acquire(ask));
+        assert!(second.now_or_never().is_none(), "its job has enough");
+        let other = window.acquire(Ask { job: 2, cpus: 9, cpus_max: 9 }).now_or_never();
+        assert!(other.is_none(), "not beside another");
+        assert_eq!(window.demand(), (2, 11));
+        drop(first);
+        assert!(window.acquire(Ask { job: 2, cpus: 9, cpus_max: 9 }).now_or_never().is_some());
     }
 }

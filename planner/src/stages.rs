@@ -46,6 +46,8 @@ pub struct Width {
     pub tasks: usize,
     /// Partitions of a task: threads that work in it.
     pub partitions: usize,
+    /// A query that reads less runs in one process, bytes of files.
+    pub local_bytes: u64,
     /// What a build side that every task reads may have at most, when it is known, bytes.
     pub broadcast_bytes: usize,
 }
@@ -92,6 +94,12 @@ pub fn stage(
 ) -> Result<StageGraph, Local> {
     if !scans::any(plan) {
         return Err(Local("it reads no files".to_owned()));
+    }
+    let bytes = scans::bytes(plan);
+    if bytes < width.local_bytes {
+        let most = width.local_bytes;
+        let why = format!("it reads {bytes} bytes of files; mobula.local_threshold is {most}");
+        return Err(Local(why));
     }
     let plan = build_rows::once(Arc::clone(plan), width)?;
     let plan = row_groups::aligned(&plan, footers)?;

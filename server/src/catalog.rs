@@ -183,7 +183,11 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
                 return self.system().information_schema.table(name.table()).await;
             }
             Some(pg_catalog::MOBULA) => {
-                return Ok(pg_catalog::activity_table(name.table(), &self.shared.queries));
+                let (queries, ray) = (&self.shared.queries, self.shared.ray.as_ref());
+                return Ok(pg_catalog::activity_table(name.table(), queries, ray));
+            }
+            Some(pg_catalog::RAY) => {
+                return Ok(pg_catalog::ray_table(name.table(), self.shared.ray.as_ref()));
             }
             // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
             None if name.table().starts_with("pg_") => {

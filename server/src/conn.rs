@@ -245,7 +245,7 @@ impl<S: Stream> Connection<S> {
             },
             zone: variables.show("timezone").unwrap_or_default(),
             now: self.session.now(),
-            runner: Runner::of(variables, self.shared.settings.threads),
+            runner: Runner::of(variables, &self.shared),
             joins: Joins::Hash,
             query: self.query.as_ref().map(|watch| Arc::clone(watch.query())),
         }

@@ -19,11 +19,17 @@ macro_rules! sql_states {
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code),+ }
             }
+
+            /// The condition with these five characters.
+            pub fn of(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)+ _ => None }
+            }
         }
     };
 }
 
 sql_states! {
+    SuccessfulCompletion = "00000",
     Warning = "01000",
     ProtocolViolation = "08P01",
     ConnectionFailure = "08006",

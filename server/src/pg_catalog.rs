@@ -23,6 +23,7 @@ mod information;
 mod layout;
 mod lookup;
 mod provider;
+mod ray_state;
 mod relation_rows;
 mod server_rows;
 mod static_rows;
@@ -31,7 +32,9 @@ mod tests;
 mod type_names;
 
 pub use activity::activity_table;
-pub(crate) use layout::{MOBULA, SYSTEM_SCHEMAS};
+pub(crate) use layout::{MOBULA, RAY, SYSTEM_SCHEMAS};
+pub(crate) use ray_state::no_ray;
+pub use ray_state::ray_table;
 
 /// One session's picture of everything that the catalogs show.
 #[derive(Debug, Clone, Default)]

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use exec::job::log::JobLog;
+use exec::job::news::{News, Teller};
+use tokio::sync::mpsc;
 
 use crate::error::{PgError, PgResult, SqlState};
 
@@ -16,6 +18,9 @@ const ENDED_MAX: usize = 100;
 const ATTEMPTS_MAX: usize = 50_000;
 /// The beginning of a text that is kept, as `track_activity_query_size` is in PostgreSQL.
 const TEXT_MAX_BYTES: usize = 4 << 10;
+
+/// The word for what runs a query in one process.
+pub const LOCAL: &str = "local";
 
 /// All that is known.
 #[derive(Debug, Default)]
@@ -40,8 +45,8 @@ pub struct Asked<'a> {
     pub pid: i32,
     /// Its role.
     pub user: &'a str,
-    /// Whether it is to be staged, if it can be.
-    pub staged: bool,
+    /// What is to run it, if it can: the word for it.
+    pub runner: &'static str,
     /// The statement.
     pub text: &'a Arc<str>,
 }
@@ -60,9 +65,10 @@ pub struct Query {
     /// When it began.
     pub started: SystemTime,
     begun: Instant,
-    asked_staged: bool,
+    asked_runner: &'static str,
     /// Known when it is planned: its job, none when it runs in one process.
     job: Mutex<Option<Option<Arc<JobLog>>>>,
+    news: mpsc::UnboundedSender<News>,
     end: OnceLock<End>,
 }
 
@@ -111,11 +117,12 @@ impl State {
 }
 
 impl Query {
-    /// Where it runs.
-    pub fn is_staged(&self) -> bool {
+    /// What runs it.
+    pub fn runner(&self) -> &'static str {
         match &*self.placed_as() {
-            Some(job) => job.is_some(),
-            None => self.asked_staged && self.end.get().is_none(),
+            Some(Some(_)) => self.asked_runner,
+            None if self.end.get().is_none() => self.asked_runner,
+            _ => LOCAL,
         }
     }
 
@@ -133,6 +140,11 @@ impl Query {
         *self.placed_as() = Some(job);
     }
 
+    /// Tells who waits for it what happens.
+    pub fn teller(&self) -> Teller {
+        Teller::new(self.news.clone())
+    }
+
     /// How it ended, if it has.
     pub fn end(&self) -> Option<&End> {
         self.end.get()
@@ -147,6 +159,7 @@ impl Query {
 impl Queries {
     /// A query begins.
     pub fn begin(self: &Arc<Self>, asked: &Asked<'_>) -> Watch {
+        let (tell, news) = mpsc::unbounded_channel();
         let query = Arc::new(Query {
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
             pid: asked.pid,
@@ -154,12 +167,13 @@ impl Queries {
             text: beginning(asked.text),
             started: SystemTime::now(),
             begun: Instant::now(),
-            asked_staged: asked.staged,
+            asked_runner: asked.runner,
             job: Mutex::default(),
+            news: tell,
             end: OnceLock::new(),
         });
         self.log().running.insert(query.id, Arc::clone(&query));
-        Watch { queries: Arc::clone(self), query, sent: 0 }
+        Watch { queries: Arc::clone(self), query, sent: 0, news }
     }
 
     /// All that run and those that are kept, in the order they began.
@@ -214,12 +228,25 @@ pub struct Watch {
     query: Arc<Query>,
     /// Rows that were sent before its portal waited.
     sent: usize,
+    news: mpsc::UnboundedReceiver<News>,
 }
 
 impl Watch {
     /// The query.
     pub fn query(&self) -> &Arc<Query> {
         &self.query
+    }
+
+    /// What happens to it next that is worth telling.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn news(&mut self) -> News {
+        match self.news.recv().await {
+            Some(news) => news,
+            // The query holds the other end.
+            None => std::future::pending().await,
+        }
     }
 
     /// Some rows were sent, and the rest waits until it is asked for.
@@ -254,7 +281,7 @@ mod tests {
     use super::*;
 
     fn begin(queries: &Arc<Queries>, text: &str) -> Watch {
-        queries.begin(&Asked { pid: 1, user: "u", staged: false, text: &text.into() })
+        queries.begin(&Asked { pid: 1, user: "u", runner: LOCAL, text: &text.into() })
     }
 
     #[test]

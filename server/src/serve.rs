@@ -23,6 +23,7 @@ use crate::auth::prepare_admin;
 use crate::cancel::{Reason, Sessions};
 use crate::config::{Launch, Settings};
 use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::functions::base_state;
 use crate::meta::Meta;
 use crate::shared::Shared;
 use crate::statement::copy::STAGING_FOLDER;
@@ -39,13 +40,14 @@ pub const PRIVATE_NAMES: &[&str] = &[
     "lock",
     "mobula.toml",
     "spill",
+    "ray",
     STAGING_FOLDER,
 ];
 
 /// What a task may come to hold for each byte that it counts: an operator that spills has its state
 /// twice for a moment, and decoders and allocators keep what nobody counts. TPC-H's Q18 at SF 10
 /// with 1 GiB took all of 2 GiB when tasks counted up to the whole of it.
-const HELD_PER_COUNTED: usize = 2;
+pub(crate) const HELD_PER_COUNTED: usize = 2;
 /// The folder for spilled data below the configured one: emptied at start, so it is ours alone.
 const SPILL_FOLDER: &str = "mobula-spill";
 
@@ -73,15 +75,13 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         _ => None,
     };
     let engine = Arc::new(make_engine(&settings, &data_dir)?);
-    let (config, runtime) = (engine.session_config(), Arc::clone(engine.runtime()));
-    let base =
-        planner::session::base_state(config, runtime, Arc::new(crate::text_output::WireText))
-            .map_err(|error| engine::from_engine(&error, ""))?;
+    let base = base_state(&engine).map_err(|error| engine::from_engine(&error, ""))?;
     let codec = Codec::new(Arc::new(planner::session::functions_of(&base)));
     let admission = Admission::new(settings.max_queries, settings.queue_timeout);
     let share_bytes = memory_bytes(&settings) / settings.threads / HELD_PER_COUNTED;
     let worker = Worker::new(Arc::clone(&engine), codec.clone(), share_bytes);
     let cluster = Arc::new(InProcess::new(worker, settings.threads, admission));
+    let ray = crate::ray::start(&settings, &data_dir, &runtimes.network);
     let address = (settings.listen.host.as_str(), settings.listen.port);
     let listener = TcpListener::bind(address)
         .await
@@ -96,6 +96,7 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         engine,
         codec,
         cluster,
+        ray,
         base,
         meta,
         tables: Default::default(),

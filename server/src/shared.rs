@@ -9,6 +9,7 @@ use datafusion::execution::SessionState;
 use exec::Engine;
 use exec::cluster::Cluster;
 use exec::codec::Codec;
+use ray_bridge::cluster::Ray;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub codec: Codec,
     /// What runs the tasks of staged queries.
     pub cluster: Arc<dyn Cluster>,
+    /// The same on Ray, when there is one.
+    pub ray: Option<Arc<Ray>>,
     /// The state each session's planning starts from.
     pub base: SessionState,
     /// Schemas, tables, views, roles.

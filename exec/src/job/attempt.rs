@@ -50,6 +50,8 @@ pub struct AttemptFigures {
     pub attempt: usize,
     /// Where it is.
     pub state: AttemptState,
+    /// The node where it ran or runs, as far as that is known.
+    pub node: Arc<str>,
     /// How long it waited, or has waited, for room.
     pub queued: Duration,
     /// How long it ran, or has run.
@@ -67,6 +69,7 @@ pub(super) struct Entry {
     attempt: usize,
     submitted: Instant,
     started: Option<Instant>,
+    node: Arc<str>,
     end: Option<End>,
 }
 
@@ -81,7 +84,7 @@ struct End {
 impl Entry {
     /// The `attempt`th at a task, submitted now.
     pub(super) fn new(task: usize, attempt: usize) -> Self {
-        Self { task, attempt, submitted: Instant::now(), started: None, end: None }
+        Self { task, attempt, submitted: Instant::now(), started: None, node: "".into(), end: None }
     }
 
     /// Its task.
@@ -92,6 +95,16 @@ impl Entry {
     /// What it did, when it is done.
     pub(super) fn report(&self) -> Option<&Report> {
         self.end.as_ref().and_then(|end| end.report.as_ref())
+    }
+
+    /// Whether it waits for room.
+    pub(super) fn is_queued(&self) -> bool {
+        self.started.is_none() && self.end.is_none()
+    }
+
+    /// Whether it runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.started.is_some() && self.end.is_none()
     }
 
     /// Whether it ended with an error.
@@ -117,10 +130,12 @@ impl Entry {
         let queued = self.started.unwrap_or(until).duration_since(self.submitted);
         let run = self.started.map_or(Duration::ZERO, |started| until.duration_since(started));
         let report = self.report().cloned();
+        let node = report.as_ref().map_or(&self.node, |report| &report.node);
         AttemptFigures {
             stage,
             task: self.task,
             attempt: self.attempt,
+            node: Arc::clone(node),
             state: end.map_or(running, |end| end.state),
             queued: report.as_ref().map_or(queued, |report| report.queued),
             run: report.as_ref().map_or(run, |report| report.elapsed),
@@ -150,6 +165,17 @@ impl AttemptWatch {
     pub fn started(&self) {
         self.pulse.beat();
         self.log.change(self.stage, self.place, Entry::start);
+    }
+
+    /// It runs, and where.
+    pub fn started_on(&self, node: &str) {
+        self.started();
+        self.log.change(self.stage, self.place, |entry| entry.node = node.into());
+    }
+
+    /// It still waits for room.
+    pub fn waits(&self, cpus: usize) {
+        self.log.waits(cpus);
     }
 
     /// Where it gives signs of life.

@@ -1,19 +1,26 @@
 //! What a job's tasks do and did. In: attempts as they come and go, and what was decided on the
 //! way. Out: each attempt, and figures for each stage.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attempt::{AttemptFigures, AttemptWatch, Entry};
+use super::news::{News, Teller};
 use super::state::Attempt;
 use crate::stage::{Determinism, StageGraph};
+
+/// How often it is told that a query waits.
+const WAITS_EVERY: Duration = Duration::from_secs(30);
 
 /// The log of one job, by stage.
 #[derive(Debug)]
 pub struct JobLog {
     stages: Mutex<Vec<StageLog>>,
+    teller: Teller,
+    /// When it was told last that the query waits.
+    waits: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -85,6 +92,11 @@ pub struct StageFigures {
     pub rows_in: usize,
     /// Bytes of them.
     pub bytes_in: usize,
+    /// Bytes of them that were on the node of the task that read them.
+    pub bytes_at_hand: usize,
+    /// The nodes that tasks ran on, and how many on each, by name; none when there is but this
+    /// process.
+    pub nodes: Vec<(Arc<str>, usize)>,
     /// Rows written.
     pub rows_out: usize,
     /// Bytes of them.
@@ -106,14 +118,14 @@ pub struct StageFigures {
 }
 
 impl JobLog {
-    /// A log for the stages of a graph.
-    pub fn new(graph: &StageGraph) -> Self {
+    /// A log for the stages of a graph; what is worth telling is told as it happens.
+    pub fn new(graph: &StageGraph, teller: Teller) -> Self {
         let stages = graph.stages.iter().map(|stage| &stage.work);
         let stages = stages.map(|work| (work.tasks.len(), work.determinism));
-        Self::of(stages)
+        Self::of(stages, teller)
     }
 
-    fn of(stages: impl Iterator<Item = (usize, Determinism)>) -> Self {
+    fn of(stages: impl Iterator<Item = (usize, Determinism)>, teller: Teller) -> Self {
         let stage = |(tasks, determinism)| StageLog {
             tasks,
             determinism,
@@ -121,7 +133,13 @@ impl JobLog {
             lost: 0,
             decisions: vec![],
         };
-        Self { stages: Mutex::new(stages.map(stage).collect()) }
+        let stages = Mutex::new(stages.map(stage).collect());
+        Self { stages, teller, waits: Mutex::default() }
+    }
+
+    /// Who is told.
+    pub fn teller(&self) -> &Teller {
+        &self.teller
     }
 
     /// An attempt is on its way to the cluster.
@@ -134,6 +152,23 @@ impl JobLog {
             log.attempts.push(Entry::new(task, before + 1));
         }
         AttemptWatch::new(Arc::clone(self), stage, place)
+    }
+
+    /// Attempts of so many CPUs wait for room. Told now and then when nothing of the query runs.
+    pub(super) fn waits(&self, cpus: usize) {
+        let waiting = {
+            let stages = self.stages();
+            let attempts = || stages.iter().flat_map(|stage| &stage.attempts);
+            match attempts().any(Entry::is_running) {
+                true => return,
+                false => attempts().filter(|entry| entry.is_queued()).count(),
+            }
+        };
+        let mut told = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() > WAITS_EVERY) {
+            *told = Some(Instant::now());
+            self.teller.tell(News::Waiting { cpus: waiting * cpus });
+        }
     }
 
     /// An output of a task that was done is gone.
@@ -196,11 +231,17 @@ impl StageLog {
         let reports: Vec<_> = self.attempts.iter().filter_map(Entry::report).collect();
         let mut elapsed: Vec<_> = reports.iter().map(|report| report.elapsed).collect();
         elapsed.sort_unstable();
+        let mut nodes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for report in reports.iter().filter(|report| !report.node.is_empty()) {
+            *nodes.entry(Arc::clone(&report.node)).or_default() += 1;
+        }
         let at = |place: usize| elapsed.get(place).copied().unwrap_or_default();
         let last = reports.len().saturating_sub(1);
         StageFigures {
             tasks: self.tasks,
             done: done.map(Entry::task).collect::<HashSet<_>>().len(),
+            bytes_at_hand: reports.iter().map(|report| report.bytes_at_hand).sum(),
+            nodes: nodes.into_iter().collect(),
             rows_in: reports.iter().map(|report| report.rows_in).sum(),
             bytes_in: reports.iter().map(|report| report.bytes_in).sum(),
             rows_out: reports.iter().map(|report| report.rows).sum(),

@@ -20,6 +20,8 @@ pub use event::{Action, Answers, Attempt, Broadcast, Event, Reason, Shape};
 
 /// Attempts at one task that its worker may fail.
 pub const FAILURES_MAX: usize = 4;
+/// Times one task's outputs may be lost: a cluster that loses so much is not worth waiting for.
+pub const LOSSES_MAX: usize = 20;
 /// What one task reads by hash at least, bytes, as long as there is so much: the cost of a task is
 /// that of about as many.
 pub const READ_BYTES_MIN: usize = 1 << 20;
@@ -41,7 +43,11 @@ struct Stage {
     readers: Vec<usize>,
     tasks: Vec<Task>,
     failures: Vec<usize>,
+    /// How often the outputs of each task were lost.
+    losses: Vec<usize>,
     answered: Vec<bool>,
+    /// Which attempt was done last.
+    made: Vec<Option<usize>>,
     /// Bytes each task wrote for each that reads.
     sizes: Vec<Vec<usize>>,
     /// Whether it is decided how many of its tasks run.
@@ -57,6 +63,7 @@ pub struct Progress {
     next_attempt: usize,
     ended: bool,
     ahead: usize,
+    set_back: usize,
 }
 
 impl Progress {
@@ -66,14 +73,16 @@ impl Progress {
             readers: vec![],
             tasks: vec![Task::Waiting; shape.tasks],
             failures: vec![0; shape.tasks],
+            losses: vec![0; shape.tasks],
             answered: vec![false; shape.tasks],
+            made: vec![None; shape.tasks],
             sizes: vec![vec![]; shape.tasks],
             grouped: false,
             asked: 0,
             shape,
         };
         let stages = shapes.into_iter().map(stage).collect();
-        let mut progress = Self { stages, next_attempt: 0, ended: false, ahead };
+        let mut progress = Self { stages, next_attempt: 0, ended: false, ahead, set_back: 0 };
         progress.find_readers();
         progress
     }
@@ -108,9 +117,15 @@ impl Progress {
                 actions.push(Action::Abandon(attempt));
                 self.failed(attempt, &mut actions);
             }
-            Event::Missing(attempt, stage, task) if self.is_wanted(attempt) => {
+            Event::Missing(attempt, outputs) if self.is_wanted(attempt) => {
                 self.stages[attempt.stage].tasks[attempt.task] = Task::Waiting;
-                self.lost(stage, task, &mut actions);
+                // What was made again since that attempt began is not what it missed.
+                let missed = |(stage, task): &(usize, usize)| {
+                    self.stages[*stage].made[*task].is_none_or(|made| made < attempt.number)
+                };
+                for (stage, task) in outputs.into_iter().filter(missed).collect::<Vec<_>>() {
+                    self.lost(stage, task, &mut actions);
+                }
             }
             Event::Unanswered(stage, task) if !self.ended => {
                 self.stages[stage].answered[task] = false;
@@ -133,6 +148,12 @@ impl Progress {
         !self.ended && task == Task::Running(attempt.number)
     }
 
+    /// How many tasks have to run again since this was asked last, because of what happened to
+    /// them or to their outputs.
+    pub fn take_set_back(&mut self) -> usize {
+        std::mem::take(&mut self.set_back)
+    }
+
     /// Whether nothing is left to do.
     pub fn is_complete(&self) -> bool {
         self.ended || self.stages.iter().all(Stage::is_over)
@@ -142,6 +163,7 @@ impl Progress {
         let Attempt { stage, task, .. } = attempt;
         let progress = &mut self.stages[stage];
         progress.tasks[task] = Task::Done;
+        progress.made[task] = Some(attempt.number);
         actions.push(Action::Keep(attempt));
         if progress.shape.answers != Answers::No && !progress.answered[task] {
             for (other, state) in progress.tasks.iter_mut().enumerate() {
@@ -170,6 +192,7 @@ impl Progress {
         let stage = &mut self.stages[attempt.stage];
         stage.tasks[attempt.task] = Task::Waiting;
         stage.failures[attempt.task] += 1;
+        self.set_back += 1;
         if stage.failures[attempt.task] >= FAILURES_MAX {
             self.give_up(Reason::Workers(attempt), actions);
         }
@@ -178,14 +201,19 @@ impl Progress {
     /// A task's outputs are gone.
     fn lost(&mut self, stage: usize, task: usize, actions: &mut Vec<Action>) {
         let before = self.stages[stage].tasks[task];
-        if !matches!(before, Task::Done | Task::Released) {
+        if self.ended || !matches!(before, Task::Done | Task::Released) {
             // Known already.
             return;
         }
         if !self.stages[stage].shape.repeatable && self.was_read(stage, task) {
             return self.give_up(Reason::Unrepeatable, actions);
         }
+        self.stages[stage].losses[task] += 1;
+        if self.stages[stage].losses[task] >= LOSSES_MAX {
+            return self.give_up(Reason::Losses(stage, task), actions);
+        }
         self.stages[stage].tasks[task] = Task::Waiting;
+        self.set_back += 1;
         if before == Task::Done {
             actions.push(Action::Release(stage, task));
         }
@@ -206,6 +234,7 @@ impl Progress {
         for task in &mut self.stages[stage].tasks {
             if *task == Task::Released {
                 *task = Task::Waiting;
+                self.set_back += 1;
             }
         }
         for input in self.stages[stage].shape.inputs.clone() {

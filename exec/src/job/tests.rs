@@ -13,6 +13,7 @@ use super::*;
 use crate::admission::{Admission, Admitted};
 use crate::exchange::{Exchange, ExchangeExec};
 use crate::job::attempt::AttemptWatch;
+use crate::job::news::Teller;
 use crate::output::Buffer;
 use crate::stage::{Determinism, Output, Stage};
 use crate::task::Report;
@@ -74,12 +75,13 @@ fn job(hangs: bool, tasks: usize) -> (Arc<MadeUp>, TaskInputs, SpawnedTask<()>) 
         stages: vec![stage],
         head: Arc::new(ExchangeExec::new(0, Exchange::Gather, known)),
         head_inputs: vec![Input { stage: 0, read: Read::All }],
+        threads: 1,
         settings: Bytes::new(),
     });
     let admission = Admission::new(1, Duration::ZERO);
     let cluster = Arc::new(MadeUp { hangs, admission, ran: Mutex::default() });
-    let log = Arc::new(JobLog::new(&graph));
-    let (inputs, job) = start(graph, Arc::<MadeUp>::clone(&cluster), log);
+    let log = Arc::new(JobLog::new(&graph, Teller::default()));
+    let (inputs, job) = start(graph, Arc::<MadeUp>::clone(&cluster), log, JobOptions::default());
     (cluster, inputs, job)
 }
 

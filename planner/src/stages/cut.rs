@@ -89,7 +89,8 @@ impl Cutter<'_> {
     fn graph(mut self, head: Plan, head_inputs: Vec<Input>, settings: &Settings) -> StageGraph {
         let bytes_max = self.width.broadcast_bytes;
         broadcast::plan(&mut self, &head_inputs, bytes_max);
-        StageGraph { stages: self.stages, head, head_inputs, settings: settings.encode() }
+        let threads = self.width.partitions;
+        StageGraph { stages: self.stages, head, head_inputs, threads, settings: settings.encode() }
     }
 
     /// Tasks of the stage that a node is in.

@@ -2,10 +2,14 @@
 //! the first with its tasks, what it reads, where its rows go, and its plan.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use datafusion::physical_plan::displayable;
 use exec::job::log::{Decision, StageFigures};
 use exec::stage::{Broadcast, Determinism, Input, Output, Read, Stage, StageGraph, Work};
+
+/// As much of a node's name as tells it from others.
+const NODE_NAME_BYTES: usize = 8;
 
 /// The text of EXPLAIN; with figures, of EXPLAIN ANALYZE.
 pub fn explain(graph: &StageGraph, figures: Option<&[StageFigures]>, verbose: bool) -> String {
@@ -66,14 +70,31 @@ fn measured(figures: &StageFigures) -> String {
         0 => String::new(),
         failed => format!("; failed attempts: {failed}"),
     };
+    let place = match figures.nodes.len() {
+        0 => String::new(),
+        _ => format!("; {}", nodes(figures)),
+    };
     let decided: String =
         figures.decisions.iter().map(|decision| format!("; decided: {decision}")).collect();
     format!(
         "tasks done: {done}; in: {rows_in} rows, {bytes_in} bytes; out: {rows_out} rows, \
          {bytes_out} bytes, {spilled} spilled; memory: most {memory} bytes; \
          task ms: least {least}, \
-         median {middle}, most {most}; queued ms: most {queued:.2}{failed}{decided}"
+         median {middle}, most {most}; queued ms: most {queued:.2}{place}{failed}{decided}"
     )
+}
+
+/// Where the tasks were, by the beginnings of the nodes' names; and how much of what they read.
+fn nodes(figures: &StageFigures) -> String {
+    let node = |(node, tasks): &(Arc<str>, usize)| {
+        format!("{} of {tasks}", &node[..node.floor_char_boundary(NODE_NAME_BYTES)])
+    };
+    let nodes: Vec<_> = figures.nodes.iter().map(node).collect();
+    let share = match figures.bytes_in {
+        0 => String::new(),
+        bytes => format!("; read in place: {} %", figures.bytes_at_hand * 100 / bytes),
+    };
+    format!("nodes: {}{share}", nodes.join(", "))
 }
 
 fn inputs(inputs: &[Input]) -> String {

@@ -23,6 +23,18 @@ pub(super) fn any(plan: &Arc<dyn ExecutionPlan>) -> bool {
     found
 }
 
+/// Bytes of all files, or parts of files, that a plan reads.
+pub(super) fn bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let mut bytes = 0;
+    let _ = plan.apply(|node| {
+        let files = file_scan::of(node.as_ref());
+        let groups = files.iter().flat_map(|(_, config)| &config.file_groups);
+        bytes += groups.flat_map(FileGroup::iter).map(|file| file.effective_size()).sum::<u64>();
+        Ok(TreeNodeRecursion::Continue)
+    });
+    bytes
+}
+
 /// Whether a node reads files.
 pub(super) fn is_scan(node: &Arc<dyn ExecutionPlan>) -> bool {
     file_scan::of(node.as_ref()).is_some()

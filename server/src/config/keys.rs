@@ -93,6 +93,14 @@ settings! {
     /// plan in this process), staged (stages of tasks in this process), ray. Local is fastest here.
     runner: Runner, "local | staged | ray", Fixed("local");
 
+    /// The Ray cluster for runner = ray: auto (the one this machine belongs to), its HOST:PORT, or
+    /// local (one of our own on this machine). Empty: none, and nothing of Ray is started. Whoever
+    /// can reach Ray can run code as its workers.
+    ray_address: String, "auto | host:port | local", Fixed("");
+
+    /// The Python that has the package ray, of the same version as the cluster's.
+    ray_python: String, "program", Fixed("python3");
+
     /// Make the TPC-H tables at the first start.
     demo: bool, "true | false", Fixed("false");
 

@@ -136,7 +136,7 @@ fn values_that_cannot_work_are_refused_with_their_source() {
         (&["--statement-timeout", "10"], "needs a unit"),
         (&["--memory-limit", "1MiB"], "memory_limit = 1MiB must be from 64MiB"),
         (&["--listen", "5432"], "is not HOST:PORT"),
-        (&["--runner", "ray"], "not available in this version yet"),
+        (&["--runner", "ray"], "needs ray_address"),
         (&["--demo-scale", "0"], "demo_scale = 0 must be from 0.001"),
         (&["--max-connections", "3"], "must be less than max_connections"),
         (&["--max-query-text", "65MiB"], "max_query_text = 65MiB must be from 1KiB to 64MiB"),

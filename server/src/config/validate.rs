@@ -87,10 +87,9 @@ fn network(settings: &Settings) -> Check {
 }
 
 fn engine(settings: &Settings) -> Check {
-    let runner = settings.runner;
-    if runner == Runner::Ray {
+    if settings.runner == Runner::Ray && settings.ray_address.is_empty() {
         return refuse(
-            "runner = \"ray\" is not available in this version yet: use \"local\" or \"staged\"",
+            "runner = \"ray\" needs ray_address: auto, HOST:PORT, or local to start one",
         );
     }
     within("demo_scale", settings.demo_scale, 0.001..=1_000.0, plain)?;

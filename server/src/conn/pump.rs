@@ -2,13 +2,16 @@
 //! chunks of rows. Out: its result, or the reason it was ended: a cancel request, the time limit,
 //! a client that is gone.
 
+use exec::job::news::News;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinHandle;
 
 use super::{Connection, Running, Stream, sleep_until};
 use crate::cancel::Reason;
-use crate::error::{PgError, PgResult, engine};
+use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::queries::Watch;
 use crate::statement::rows::{End, Run};
+use crate::wire::backend;
 
 /// Messages a client may send ahead while a statement runs, bytes. Beyond this they wait in the
 /// socket, and a client that leaves is noticed when we write.
@@ -29,6 +32,7 @@ impl<S: Stream> Connection<S> {
                     return Err(reason.error());
                 }
                 done = &mut work => return done.unwrap_or_else(|error| Err(panicked(&error))),
+                news = news(&mut self.query) => self.tell(&news).await?,
                 read = self.reader.fill(), if self.may_read() => self.note_read(running, read),
                 () = sleep_until(running.deadline) => running.cancel.cancel(Reason::Timeout),
             }
@@ -51,11 +55,23 @@ impl<S: Stream> Connection<S> {
                     }
                     None => break,
                 },
+                news = news(&mut self.query) => self.tell(&news).await?,
                 read = self.reader.fill(), if self.may_read() => self.note_read(running, read),
                 () = sleep_until(running.deadline) => running.cancel.cancel(Reason::Timeout),
             }
         }
         run.end.await.unwrap_or_else(|error| Err(panicked(&error)))
+    }
+
+    /// Sends a notice at once, if the client wants any.
+    async fn tell(&mut self, news: &News) -> PgResult<()> {
+        let least = self.session.variables.value("client_min_messages");
+        if matches!(least.as_str(), "warning" | "error") {
+            return Ok(());
+        }
+        let notice = PgError::notice(SqlState::SuccessfulCompletion, news.to_string());
+        backend::error(&mut self.out, &notice);
+        self.flush().await
     }
 
     fn may_read(&self) -> bool {
@@ -66,6 +82,13 @@ impl<S: Stream> Connection<S> {
         if !matches!(read, Ok(1..)) {
             running.cancel.cancel(Reason::ClientGone);
         }
+    }
+}
+
+async fn news(query: &mut Option<Watch>) -> News {
+    match query {
+        Some(query) => query.news().await,
+        None => std::future::pending().await,
     }
 }
 

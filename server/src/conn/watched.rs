@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 use super::{Connection, Stream};
 use crate::error::PgResult;
-use crate::queries::Asked;
+use crate::queries::{Asked, LOCAL};
 use crate::statement::kind::{self, Kind};
 use crate::statement::runner::Runner;
 
@@ -24,12 +24,12 @@ impl<S: Stream> Connection<S> {
         if !runs {
             return;
         }
-        let runner = Runner::of(&self.session.variables, self.shared.settings.threads);
+        let runner = Runner::of(&self.session.variables, &self.shared);
         self.query = Some(self.shared.queries.begin(&Asked {
             pid: self.registration.pid,
             user: &self.session.identity.user,
             // Files are written by this process.
-            staged: runner != Runner::Local && !matches!(kind, Kind::Write(_)),
+            runner: if matches!(kind, Kind::Write(_)) { LOCAL } else { runner.word() },
             text,
         }));
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
-use exec::cluster::Failure;
+use exec::cluster::{Failure, Lack};
 use exec::job::state::Reason;
 use object_store::Error as StoreError;
 use planner::parse::{self, ParseError};
@@ -108,8 +108,14 @@ fn from_failure(failure: &Failure) -> PgError {
             SqlState::ConfigurationLimit,
             "Try again later, or raise max_queries or queue_timeout.",
         ),
-        Failure::GivenUp(Reason::Unrepeatable) => {
+        Failure::GivenUp { reason: Reason::Unrepeatable, .. } => {
             (SqlState::SerializationFailure, "Run the statement again.")
+        }
+        Failure::GivenUp { lack: Some(Lack::Memory), .. } => {
+            (SqlState::OutOfMemory, "The nodes' processes need more memory than the nodes have.")
+        }
+        Failure::GivenUp { lack: Some(Lack::Disk), .. } => {
+            (SqlState::DiskFull, "The nodes' object stores and disks are full.")
         }
         _ => (SqlState::ConnectionFailure, "Run the statement again."),
     };

@@ -14,6 +14,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use exec::job::attempt::{AttemptFigures, AttemptState};
 use exec::job::log::StageFigures;
+use ray_bridge::cluster::Ray;
+use ray_bridge::messages::Node;
 
 use super::cells::{self, Cell, Sparse};
 use super::layout::{self, MOBULA, SystemRelation};
@@ -23,15 +25,20 @@ use crate::queries::{Queries, Query};
 const DATABASE: &str = "mobula";
 
 /// A view of schema `mobula`, if it has one of that name.
-pub fn activity_table(name: &str, queries: &Arc<Queries>) -> Option<Arc<dyn TableProvider>> {
+pub fn activity_table(
+    name: &str,
+    queries: &Arc<Queries>,
+    ray: Option<&Arc<Ray>>,
+) -> Option<Arc<dyn TableProvider>> {
     let relation = layout::find(MOBULA, name)?;
-    Some(Arc::new(Activity { relation, queries: Arc::clone(queries) }))
+    Some(Arc::new(Activity { relation, queries: Arc::clone(queries), ray: ray.cloned() }))
 }
 
 #[derive(Debug)]
 struct Activity {
     relation: &'static SystemRelation,
     queries: Arc<Queries>,
+    ray: Option<Arc<Ray>>,
 }
 
 #[async_trait]
@@ -56,6 +63,12 @@ impl TableProvider for Activity {
         let all = self.queries.all();
         let rows: Vec<Sparse<'_>> = match self.relation.name {
             "queries" => all.iter().map(|query| query_row(query)).collect(),
+            "nodes" => {
+                let nodes = self.ray.iter().map(|ray| ray.nodes());
+                nodes
+                    .flat_map(|nodes| nodes.usable.iter().map(node_row).collect::<Vec<_>>())
+                    .collect()
+            }
             "stages" => all.iter().flat_map(|query| stage_rows(query)).collect(),
             _ => all.iter().flat_map(|query| task_rows(query)).collect(),
         };
@@ -73,7 +86,7 @@ fn query_row(query: &Query) -> Sparse<'static> {
         ("pid", query.pid.into()),
         ("usename", query.user.clone().into()),
         ("database", DATABASE.into()),
-        ("runner", if query.is_staged() { "staged" } else { "local" }.into()),
+        ("runner", query.runner().into()),
         ("state", end.map_or("running", |end| end.state.word()).into()),
         ("started", moment(query.started)),
         ("elapsed_ms", millis(query.elapsed())),
@@ -83,6 +96,19 @@ fn query_row(query: &Query) -> Sparse<'static> {
         ("rows", end.and_then(|end| end.rows).map_or(Cell::Null, count)),
         ("error", end.and_then(|end| end.error.clone()).into()),
         ("query", query.text.as_ref().into()),
+    ]
+}
+
+fn node_row(node: &Node) -> Sparse<'static> {
+    vec![
+        ("node", node.id.clone().into()),
+        ("address", node.address.clone().into()),
+        ("port", node.port.into()),
+        ("cpus", Cell::Float(node.cpus)),
+        ("cpus_free", Cell::Float(node.cpus_free)),
+        ("gpus", Cell::Float(node.gpus)),
+        ("memory_bytes", Cell::Int(node.memory_bytes as i64)),
+        ("store_bytes", Cell::Int(node.store_bytes as i64)),
     ]
 }
 
@@ -106,6 +132,8 @@ fn stage_rows(query: &Query) -> Vec<Sparse<'static>> {
             ("median_ms", middle),
             ("max_ms", most),
             ("queued_ms", millis(figures.queued)),
+            ("nodes", count(figures.nodes.len())),
+            ("bytes_at_hand", count(figures.bytes_at_hand)),
             ("determinism", figures.determinism.word().into()),
             ("decisions", decisions.join("; ").into()),
         ]
@@ -135,6 +163,7 @@ fn task_row(query: &Query, attempt: AttemptFigures) -> Sparse<'static> {
         ("state", attempt.state.word().into()),
         ("queued_ms", millis(attempt.queued)),
         ("run_ms", millis(attempt.run)),
+        ("node", Some(attempt.node.as_ref()).filter(|node| !node.is_empty()).into()),
         ("rows_in", report.map_or(Cell::Null, |report| count(report.rows_in))),
         ("bytes_in", report.map_or(Cell::Null, |report| count(report.bytes_in))),
         ("rows_out", report.map_or(Cell::Null, |report| count(report.rows))),

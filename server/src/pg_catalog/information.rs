@@ -9,13 +9,15 @@
 use std::sync::{Arc, LazyLock};
 
 use super::cells::Sparse;
-use super::layout::{BOOTSTRAP_OID, MOBULA, PG_CATALOG, RELATIONS, SYSTEM_SCHEMAS, SystemRelation};
+use super::layout::{
+    BOOTSTRAP_OID, MOBULA, PG_CATALOG, RAY, RELATIONS, SYSTEM_SCHEMAS, SystemRelation,
+};
 use super::{CatalogView, RelationKind, RelationRow, type_names};
 use crate::types::{self, ColumnType, oid};
 
 /// The views of `mobula`, as if they were users'.
 static OURS: LazyLock<Vec<RelationRow>> = LazyLock::new(|| {
-    let ours = RELATIONS.iter().filter(|relation| relation.schema == MOBULA);
+    let ours = RELATIONS.iter().filter(|relation| [MOBULA, RAY].contains(&relation.schema));
     let row = |relation: &SystemRelation| RelationRow {
         oid: relation.oid,
         schema_oid: relation.schema_oid(),

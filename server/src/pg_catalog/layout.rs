@@ -24,11 +24,16 @@ pub(super) const INFORMATION_SCHEMA_OID: u32 = 13207;
 pub(crate) const MOBULA: &str = "mobula";
 /// Oid of `mobula`, above those of PostgreSQL and below those of users.
 const MOBULA_OID: u32 = 15_000;
+/// Name of the schema of what Ray knows, whoever's it is.
+pub(crate) const RAY: &str = "ray";
+/// Oid of `ray`.
+const RAY_OID: u32 = 15_010;
 /// The schemas that the system brings.
-pub(crate) const SYSTEM_SCHEMAS: [(u32, &str); 3] = [
+pub(crate) const SYSTEM_SCHEMAS: [(u32, &str); 4] = [
     (PG_CATALOG_OID, PG_CATALOG),
     (INFORMATION_SCHEMA_OID, INFORMATION_SCHEMA),
     (MOBULA_OID, MOBULA),
+    (RAY_OID, RAY),
 ];
 /// Oid of the bootstrap superuser, who owns everything the system brings.
 pub(super) const BOOTSTRAP_OID: u32 = 10;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
 use crate::error::{PgError, PgResult, SqlState};
-use crate::pg_catalog::MOBULA;
+use crate::pg_catalog::{MOBULA, RAY};
 use crate::session::variables::{self, Variable};
 
 type Values = BTreeMap<&'static str, String>;
@@ -167,7 +167,7 @@ impl Variables {
                 Some(quoted) => quoted.replace("\"\"", "\""),
                 None => name.to_lowercase(),
             })
-            .filter(|name| name != "pg_catalog" && name != MOBULA)
+            .filter(|name| !["pg_catalog", MOBULA, RAY].contains(&name.as_str()))
             .collect()
     }
 

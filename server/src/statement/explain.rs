@@ -46,6 +46,7 @@ pub async fn run(
     let Some(query) = &planned.query else {
         return Err(PgError::unsupported("EXPLAIN of this statement"));
     };
+    let context = &context.settled().await;
     let mut placed = query::place(context, sql, query, vec![]).await?;
     if options.analyze {
         let (context, query) = (context.clone(), query.clone());

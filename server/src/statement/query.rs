@@ -20,6 +20,7 @@ use crate::catalog::{Scope, StatementCatalog};
 use crate::constants::{self, Constant};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::COLUMNS_MAX_COUNT;
+use crate::pg_catalog::no_ray;
 use crate::queries;
 use crate::shared::Shared;
 
@@ -46,6 +47,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same when the cluster is known: at the start a query waits for that, so that it is
+    /// planned for all nodes and not for one.
+    pub async fn settled(&self) -> Self {
+        let mut settled = self.clone();
+        if let Some(ray) = self.runner.unknown(&self.shared) {
+            ray.ready().await;
+            settled.runner = self.runner.sized(&self.shared);
+        }
+        settled
+    }
+
     /// A planning state for one statement: the base with this session's clock and zone, and a
     /// runtime that pins the files the statement meets.
     pub fn state(&self) -> SessionState {
@@ -147,8 +159,9 @@ pub async fn ready(
         return Ok(constant_rows(constant));
     }
     let Some(query) = &planned.query else { return Err(PgError::unsupported("this statement")) };
-    let placed = place(context, sql, query, values.clone()).await?;
-    let again = Again { context: context.clone(), sql: sql.into(), query: query.clone(), values };
+    let context = context.settled().await;
+    let placed = place(&context, sql, query, values.clone()).await?;
+    let again = Again { context, sql: sql.into(), query: query.clone(), values };
     // The columns were described before; the plan's own names and metadata may say less.
     let shape = planned.shape.clone();
     Ok(Outcome::Rows {
@@ -181,12 +194,17 @@ pub async fn place(
     query: &Query,
     values: Vec<ScalarValue>,
 ) -> PgResult<Placed> {
+    if matches!(context.runner, Runner::Staged { on_ray: true, .. }) && context.shared.ray.is_none()
+    {
+        return Err(no_ray());
+    }
     let state = context.state();
     let engine_error = |error| engine::from_engine(&error, sql);
     let bound = query::bind(query, values).map_err(engine_error)?;
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
     let plan = physical(&state, &optimized).await.map_err(engine_error)?;
-    let (plan, local) = context.runner.place(&context.shared, plan, state.config());
+    let asked = context.query.as_deref();
+    let (plan, local) = context.runner.place(&context.shared, plan, state.config(), asked);
     if let Some(query) = &context.query {
         query.placed(plan.downcast_ref::<StagedExec>().map(|job| Arc::clone(job.log())));
     }

@@ -7,7 +7,7 @@ use crate::task::Report;
 
 fn log(tasks: &[usize]) -> Arc<JobLog> {
     let stages = tasks.iter().map(|tasks| (*tasks, Determinism::Determinate));
-    Arc::new(JobLog::of(stages))
+    Arc::new(JobLog::of(stages, Teller::default()))
 }
 
 fn done(millis: u64) -> Done {
@@ -44,7 +44,7 @@ fn attempts_have_their_states() {
     assert_eq!(states(), [AttemptState::Queued; 2]);
     first.started();
     assert_eq!(states(), [AttemptState::Running, AttemptState::Queued]);
-    first.ended(&Err(Failure::Worker("gone".to_owned()).into()));
+    first.ended(&Err(Failure::Worker { words: "gone".to_owned(), lack: None }.into()));
     drop(second);
     assert_eq!(states(), [AttemptState::Failed, AttemptState::Cancelled]);
     let again = log.submitted(attempt(0, 0, 2));

@@ -71,8 +71,8 @@ pub enum Event {
     Failed(Attempt),
     /// Nothing was heard of an attempt for too long.
     Silent(Attempt),
-    /// The attempt could not read an output: of this stage and task.
-    Missing(Attempt, usize, usize),
+    /// The attempt could not read outputs: of these stages and tasks.
+    Missing(Attempt, Vec<(usize, usize)>),
     /// The head could not be given the outputs of this stage's task.
     Unanswered(usize, usize),
     /// The head waits for the outputs of this stage's task.
@@ -107,6 +107,8 @@ pub enum Action {
 pub enum Reason {
     /// Workers failed one task too often.
     Workers(Attempt),
+    /// Outputs of this stage's task were lost too often.
+    Losses(usize, usize),
     /// Rows that cannot be made again as they were are lost, and another task or the head read
     /// them.
     Unrepeatable,

@@ -204,7 +204,9 @@ impl World {
         let inputs = &self.shapes[attempt.stage].inputs;
         if chance.percent(misfortune) && !inputs.is_empty() {
             let input = inputs[chance.below(inputs.len())];
-            return Event::Missing(attempt, input, chance.below(self.tasks(input)));
+            let lost = |chance: &mut Chance| (input, chance.below(self.tasks(input)));
+            let outputs = (0..1 + chance.below(3)).map(|_| lost(chance)).collect();
+            return Event::Missing(attempt, outputs);
         }
         if chance.percent(misfortune) {
             self.running.push(attempt);

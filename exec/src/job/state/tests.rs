@@ -81,9 +81,23 @@ fn a_lost_output_is_made_again_with_what_it_needs() {
     job.on(done(attempt(0, 0, 0)));
     let next = job.on(done(attempt(1, 0, 1)));
     assert_eq!(next, [Keep(attempt(1, 0, 1)), Release(0, 0), Submit(attempt(2, 0, 2))]);
-    let again = job.on(Event::Missing(attempt(2, 0, 2), 1, 0));
+    let again = job.on(Event::Missing(attempt(2, 0, 2), vec![(1, 0)]));
     assert_eq!(again, [Release(1, 0), Submit(attempt(0, 0, 3))]);
     assert_eq!(job.on(done(attempt(0, 0, 3))), [Keep(attempt(0, 0, 3)), Submit(attempt(1, 0, 4))]);
+}
+
+#[test]
+fn what_was_made_again_is_not_what_an_earlier_attempt_missed() {
+    let mut job = begun(vec![shape(1, &[]), shape(2, &[0])]);
+    job.begin();
+    job.on(done(attempt(0, 0, 0)));
+    assert_eq!(job.on(Event::Missing(attempt(1, 0, 1), vec![(0, 0)])).len(), 2);
+    assert_eq!(job.take_set_back(), 1);
+    job.on(done(attempt(0, 0, 3)));
+    // The other reader says the same of the same output, late.
+    let again = job.on(Event::Missing(attempt(1, 1, 2), vec![(0, 0)]));
+    assert_eq!(again, [Submit(attempt(1, 1, 5))]);
+    assert_eq!(job.take_set_back(), 0);
 }
 
 #[test]
@@ -92,7 +106,7 @@ fn an_indeterminate_output_that_was_read_ends_the_job() {
     let mut job = begun(vec![limit.clone(), shape(2, &[0])]);
     job.begin();
     job.on(done(attempt(0, 0, 0)));
-    let ended = job.on(Event::Missing(attempt(1, 0, 1), 0, 0));
+    let ended = job.on(Event::Missing(attempt(1, 0, 1), vec![(0, 0)]));
     assert_eq!(ended, [GiveUp(Reason::Unrepeatable)]);
     // The other attempt's report comes late.
     assert_eq!(job.on(done(attempt(1, 1, 2))), []);

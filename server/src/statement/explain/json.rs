@@ -114,6 +114,11 @@ fn measured(figures: &StageFigures) -> Map<String, Value> {
         ("Median Task Time", middle.into()),
         ("Max Task Time", most.into()),
         ("Max Queue Time", millis(figures.queued).into()),
+        (
+            "Nodes",
+            figures.nodes.iter().map(|(node, tasks)| (node.to_string(), json!(tasks))).collect(),
+        ),
+        ("Bytes Read In Place", figures.bytes_at_hand.into()),
         ("Failed Attempts", figures.failed.into()),
         ("Decisions", decisions.into()),
     ];

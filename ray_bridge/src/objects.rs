@@ -1,0 +1,101 @@
+//! Buffers that Ray keeps. In: the driver's numbers of them. Out: outputs of tasks, whose bytes come
+//! when the query's head wants them, and which are released with the last that holds them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use exec::cluster::{Failure, TaskOutput};
+use exec::output::{Buffer, Segment};
+use exec::spool::Kept;
+use tokio::sync::mpsc;
+
+use crate::driver::Connection;
+use crate::messages::{FetchRequest, Objects};
+use crate::place::Part;
+
+/// Where numbers of objects go that nobody wants any more.
+pub(crate) type Release = mpsc::UnboundedSender<(Connection, u64)>;
+
+/// One buffer.
+pub(crate) struct Object {
+    pub(crate) connection: Connection,
+    pub(crate) id: u64,
+    /// Of which stage, of which task.
+    pub(crate) output: (usize, usize),
+    pub(crate) part: Part,
+    pub(crate) release: Release,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "object {} of driver {}", self.id, self.connection.number)
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // Without a cluster there is nothing to release.
+        let _ = self.release.send((self.connection.clone(), self.id));
+    }
+}
+
+impl Object {
+    fn lost(&self) -> Failure {
+        Failure::Lost { outputs: vec![self.output], words: "node lost".to_owned() }
+    }
+}
+
+#[async_trait]
+impl TaskOutput for Object {
+    async fn fetch(&self) -> Result<Arc<Buffer>> {
+        let mut client = self.connection.client.clone();
+        let reply = client.fetch(FetchRequest { id: self.id }).await;
+        let mut pieces = reply.map_err(gone)?.into_inner();
+        let broken = || internal_datafusion_err!("a buffer that is not what it says");
+        let first = pieces.message().await.map_err(gone)?.ok_or_else(broken)?;
+        if first.lost {
+            return Err(self.lost().into());
+        }
+        let size = |number: u64| usize::try_from(number).map_err(|_| broken());
+        let mut segments = vec![];
+        for (partition, length) in first.partitions.into_iter().zip(first.lengths) {
+            let length = size(length)?;
+            let mut bytes = Vec::with_capacity(length);
+            while bytes.len() < length {
+                let piece = pieces.message().await.map_err(gone)?.ok_or_else(broken)?;
+                bytes.extend_from_slice(&piece.bytes);
+            }
+            let stream = Kept::from(bytes::Bytes::from(bytes));
+            segments.push(Segment { partition: size(partition)?, stream });
+        }
+        Ok(Arc::new(Buffer { segments, rows: size(first.rows)? }))
+    }
+}
+
+/// The driver does not answer: all that it kept is gone, and the query begins again.
+pub(crate) fn gone(status: tonic::Status) -> DataFusionError {
+    tracing::warn!(%status, "Ray's driver does not answer");
+    Failure::unrepeatable().into()
+}
+
+/// Tells drivers what is released, as much at a time as there is.
+pub(crate) async fn releasing(mut released: mpsc::UnboundedReceiver<(Connection, u64)>) {
+    let mut batch = vec![];
+    while released.recv_many(&mut batch, usize::MAX >> 1).await > 0 {
+        while let Some((connection, first)) = batch.pop() {
+            let mut ids = vec![first];
+            batch.retain(|(other, id)| {
+                let same = other.number == connection.number;
+                if same {
+                    ids.push(*id);
+                }
+                !same
+            });
+            let mut client = connection.client;
+            // A driver that is gone has released all.
+            let _ = client.release(Objects { ids }).await;
+        }
+    }
+}

@@ -1,0 +1,215 @@
+"""The same SQL on Ray, three nodes on this machine: the answers are those of one process, and what
+a client can see of where they were made is true."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import psutil
+import psycopg
+import pytest
+
+import staged
+import tpch
+from mobula import Mobula
+from process import wait_until
+from ray_nodes import Nodes, workers
+
+pytestmark = pytest.mark.mobula_only
+SCALE = float(os.environ.get("MOBULA_TESTS_SCALE", "0.1"))
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    with Nodes(3) as nodes:
+        yield nodes
+
+
+def options(nodes):
+    return ["--ray-address", nodes.address, "--ray-python", sys.executable]
+
+
+@pytest.fixture(scope="module")
+def server(nodes):
+    with Mobula(demo=SCALE, options=options(nodes)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def oracle(server):
+    with tpch.oracle(server.demo_files()) as connection:
+        queries = tpch.queries(connection)
+        yield queries, {n: connection.execute(queries[n]).fetchall() for n in tpch.NUMBERS}
+
+
+def on_ray(server):
+    connection = server.connect()
+    connection.execute("SET mobula.runner = 'ray'")
+    connection.execute("SET mobula.local_threshold = 0")
+    return connection
+
+
+@pytest.fixture
+def client(server):
+    with on_ray(server) as connection:
+        yield connection
+
+
+def idle(nodes_of):
+    """Whether all CPUs are free and no task of ours runs."""
+    rows = nodes_of.execute("SELECT sum(cpus), sum(cpus_free) FROM mobula.nodes").fetchone()
+    return rows[0] == rows[1] and not workers()
+
+
+@pytest.mark.parametrize("number", tpch.NUMBERS)
+def test_tpch(client, oracle, number):
+    queries, answers = oracle
+    sql = tpch.adapted(number, queries[number])
+    assert staged.why_local(client, sql) is None
+    got = client.execute(sql).fetchall()
+    assert not (wrong := tpch.difference(number, got, answers[number])), wrong
+
+
+def test_an_error_in_a_task_is_the_clients(client):
+    with pytest.raises(psycopg.Error) as caught:
+        client.execute("SELECT sum(l_orderkey / (l_linenumber - l_linenumber)) FROM lineitem")
+    assert caught.value.sqlstate == "22012"
+    # Nobody ran it again.
+    row = client.execute("SELECT count(*) FROM mobula.tasks AS tasks JOIN mobula.queries USING (query_id)"
+                         " WHERE attempt > 1 AND tasks.error LIKE '%zero%'").fetchone()
+    assert row == (0,)
+
+
+def test_where_it_ran(client):
+    sql = "SELECT l_orderkey, count(*) FROM lineitem GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3"
+    plan = "\n".join(row[0] for row in client.execute("EXPLAIN ANALYZE " + sql))
+    assert "nodes: " in plan and "read in place: " in plan
+    client.execute(sql).fetchall()
+    known = {row[0] for row in client.execute("SELECT node FROM mobula.nodes")}
+    ran = client.execute(
+        "SELECT node FROM mobula.tasks WHERE state = 'done' AND query_id ="
+        " (SELECT max(query_id) FROM mobula.queries WHERE runner = 'ray' AND state = 'done')")
+    ran = {row[0] for row in ran}
+    assert ran and ran <= known and len(known) == 4, (ran, known)
+    analyzed = client.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql).fetchone()[0]
+    analyzed = json.loads(analyzed) if isinstance(analyzed, str) else analyzed
+    assert '"Nodes"' in json.dumps(analyzed)
+
+
+def test_rays_own_state(client):
+    client.execute("SELECT count(*) FROM lineitem WHERE l_tax > 0.01").fetchall()
+    assert client.execute("SELECT count(*) FROM ray.nodes WHERE state = 'ALIVE'").fetchone() == (4,)
+    query = client.execute("SELECT max(query_id) FROM mobula.queries"
+                           " WHERE query LIKE '%l_tax > 0.01%' AND runner = 'ray' AND state = 'done'").fetchone()[0]
+
+    def known():
+        rows = client.execute("SELECT count(*) FROM ray.tasks WHERE state = 'FINISHED'"
+                              " AND ended > started AND name LIKE %s",
+                              [f"mobula query {query} job % stage 0 %"])
+        return rows.fetchone()[0] > 0
+    wait_until("Ray to know of the tasks", known, 10)
+    assert client.execute("SELECT count(*) FROM ray.actors").fetchone() == (0,)
+
+
+def test_a_small_query_runs_in_the_server(server):
+    with server.connect() as client:
+        client.execute("SET mobula.runner = 'ray'")
+        plan = client.execute("EXPLAIN SELECT sum(n_nationkey) FROM nation").fetchall()
+        assert any("mobula.local_threshold" in row[0] for row in plan), plan
+
+
+def test_no_more_cpus_than_it_may_have(client):
+    client.execute("SET mobula.max_cpus = 1")
+    client.execute("SELECT count(*) FROM lineitem, orders WHERE l_orderkey = o_orderkey").fetchall()
+    widths = client.execute(
+        "SELECT max(tasks) FROM mobula.stages WHERE query_id ="
+        " (SELECT max(query_id) FROM mobula.queries WHERE runner = 'ray' AND state = 'done')"
+    ).fetchone()
+    assert widths == (1,)
+
+
+def test_cancel_frees_all_slots(server, client):
+    pid = client.info.backend_pid
+    with server.connect() as other:
+        for _ in range(3):
+            client.execute("SET statement_timeout = 700")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                client.execute("SELECT count(*) FROM lineitem a, lineitem b, lineitem c"
+                               " WHERE a.l_tax + b.l_tax < c.l_tax")
+            began = time.monotonic()
+            wait_until("all slots to be free", lambda: idle(other), 10)
+            assert time.monotonic() - began < 5
+        assert client.info.backend_pid == pid
+        client.execute("RESET statement_timeout")
+        assert client.execute("SELECT count(*) FROM region").fetchone() == (5,)
+
+
+def test_nodes_that_join_are_used(nodes, server, client):
+    name = nodes.add()
+    try:
+        def used():
+            client.execute("SELECT sum(l_tax) FROM lineitem").fetchall()
+            rows = client.execute("SELECT count(*) FROM mobula.tasks WHERE node = %s", [name])
+            return rows.fetchone()[0] > 0
+        wait_until("the new node to run a task", used, 30, pause_s=0.2)
+    finally:
+        nodes.remove(name)
+        gone = "SELECT count(*) FROM mobula.nodes WHERE node = %s"
+        wait_until("the node to be gone",
+                   lambda: client.execute(gone, [name]).fetchone() == (0,), 30)
+
+
+def test_two_servers_share_one_cluster(nodes, server, client, oracle):
+    queries, answers = oracle
+    with Mobula(data_dir=None, demo=0.01, options=options(nodes)) as second:
+        with on_ray(second) as other:
+            assert other.execute("SELECT sum(l_linenumber) FROM lineitem").fetchone()[0] > 50_000
+            got = client.execute(tpch.adapted(3, queries[3])).fetchall()
+            assert not tpch.difference(3, got, answers[3])
+
+
+def test_a_killed_server_leaves_nothing(nodes):
+    with Mobula(demo=0.01, options=options(nodes)) as server:
+        with on_ray(server) as client:
+            assert client.execute("SELECT sum(o_custkey) FROM orders").fetchone()[0] > 0
+        mine = psutil.Process(server.process.pid).children(recursive=True)
+        assert any("mobula_ray" in " ".join(child.cmdline()) for child in mine), mine
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        wait_until("its processes to end",
+                   lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+                                   for child in mine), 60)
+
+
+def test_a_ray_of_our_own():
+    options = ["--ray-address", "local", "--ray-python", sys.executable]
+    with Mobula(demo=0.01, options=options) as server:
+        with on_ray(server) as client:
+            assert client.execute("SELECT sum(r_regionkey) FROM region").fetchone() == (10,)
+        mine = psutil.Process(server.process.pid).children(recursive=True)
+        assert any("raylet" in child.name() for child in mine), mine
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        wait_until("Ray's processes to end",
+                   lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+                                   for child in mine), 60)
+
+
+def test_no_ray_is_said(tmp_path):
+    with Mobula(demo=0.01) as server, server.connect() as client:
+        client.execute("SET mobula.runner = 'ray'")
+        for sql in ["SELECT sum(o_custkey) FROM orders", "SELECT * FROM ray.nodes"]:
+            with pytest.raises(psycopg.Error) as caught:
+                client.execute(sql)
+            assert caught.value.sqlstate == "55000" and "--ray-address" in str(caught.value)
+    options = ["--ray-address", "127.0.0.1:1", "--ray-python", str(tmp_path / "no-python")]
+    with Mobula(demo=0.01, options=options) as server, server.connect() as client:
+        client.execute("SET mobula.runner = 'ray'")
+        client.execute("SET mobula.local_threshold = 0")
+        with pytest.raises(psycopg.Error) as caught:
+            client.execute("SELECT sum(o_custkey) FROM orders")
+        assert caught.value.sqlstate == "08006" and "no-python" in str(caught.value)
+        client.execute("SET mobula.runner = 'local'")
+        assert client.execute("SELECT count(*) FROM region").fetchone() == (5,)

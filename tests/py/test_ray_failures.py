@@ -1,0 +1,205 @@
+"""What may happen to a cluster while a query runs: the right rows, or an error that says what
+happened. Each test shows that its fault hit."""
+
+import pathlib
+import sys
+
+import psutil
+import pytest
+
+import ray_nodes
+from mobula import Mobula
+from process import wait_until
+from ray_faults import JOIN, Asked, connect
+from ray_nodes import Nodes
+
+pytestmark = pytest.mark.mobula_only
+SCALE = 0.3
+# More bytes between two nodes than the smallest stores have.
+LARGE = ("SELECT l_returnflag, count(*), sum(l_extendedprice * l_discount), sum(l_quantity - l_tax),"
+         " min(l_shipinstruct || l_shipmode), max(l_shipdate), min(l_receiptdate), min(o_comment),"
+         " max(l_comment), sum(o_totalprice), max(o_clerk)"
+         " FROM lineitem JOIN orders ON l_orderkey = o_orderkey GROUP BY 1 ORDER BY 1")
+STORE_BYTES = 80 << 20
+# A query here takes less than a second when nothing happens.
+RECOVERY_S = 60
+
+
+def serve(nodes, data_dir):
+    options = ["--ray-address", nodes.address, "--ray-python", sys.executable]
+    return Mobula(data_dir=data_dir, demo=SCALE, options=options)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("faults") / "data"
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    with Nodes(3) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def server(nodes, data_dir):
+    with serve(nodes, data_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def answer(server):
+    with server.connect() as client:
+        rows = client.execute(JOIN).fetchall()
+    with connect(server) as client:
+        assert client.execute(JOIN).fetchall() == rows
+    return rows
+
+
+@pytest.fixture(autouse=True)
+def three_nodes(request):
+    """Nodes that a test took away are there again for the next one."""
+    yield
+    if "server" not in request.fixturenames:
+        return
+    nodes, server = request.getfixturevalue("nodes"), request.getfixturevalue("server")
+    while len(nodes.nodes) < 3:
+        nodes.add()
+    with server.connect() as client:
+        count = "SELECT count(*) FROM mobula.nodes WHERE cpus > 0"
+        wait_until("three nodes", lambda: client.execute(count).fetchone() == (3,), 60)
+
+
+def is_right(outcome, answer, told):
+    assert outcome.rows == answer, (outcome.error, outcome.rows)
+    assert outcome.ran_again(), outcome.attempts
+    assert any(told in notice and "re-running" in notice for notice in outcome.notices), (
+        outcome.notices)
+
+
+def test_a_worker_that_is_killed(server, nodes, answer):
+    asked = Asked(server)
+    asked.until_tasks_run()
+    hit = wait_until("a worker to kill", lambda: ray_nodes.kill_a_worker() or not asked.runs(), 30)
+    assert hit is not True, "no worker was hit"
+    is_right(asked.end(RECOVERY_S), answer, "worker died")
+
+
+@pytest.mark.parametrize("fault", ["remove", "kill_raylet", "freeze"])
+def test_a_node_with_outputs(server, nodes, answer, fault):
+    asked = Asked(server)
+    node = asked.node_with_outputs()
+    assert node, "the query ended before a node had outputs"
+    getattr(nodes, fault)(node)
+    outcome = asked.end(RECOVERY_S)
+    if fault != "remove":
+        nodes.replace(node)
+    is_right(outcome, answer, "node lost")
+
+
+def test_a_node_while_its_tasks_run(server, nodes, answer):
+    asked = Asked(server)
+    assert asked.until_tasks_run()
+    nodes.remove(next(iter(nodes.nodes)))
+    outcome = asked.end(RECOVERY_S)
+    is_right(outcome, answer, "")
+
+
+def test_a_node_before_the_query(server, nodes, answer):
+    nodes.kill_raylet(name := next(iter(nodes.nodes)))
+    outcome = Asked(server).end(RECOVERY_S)
+    nodes.replace(name)
+    assert outcome.rows == answer, outcome.error
+
+
+def test_rows_that_cannot_be_made_again(server, nodes):
+    """A LIMIT may give other rows the second time: the query begins again as a whole."""
+    sql = ("SELECT count(*), count(distinct o_orderkey) FROM"
+           " (SELECT * FROM lineitem LIMIT 1500000) l JOIN orders ON l_orderkey = o_orderkey")
+    with connect(server) as client:
+        expected = client.execute(sql).fetchone()[0]
+    asked = Asked(server, sql)
+    node = asked.node_with_outputs()
+    assert node, "the query ended before a node had outputs"
+    nodes.remove(node)
+    outcome = asked.end(RECOVERY_S)
+    assert outcome.rows and outcome.rows[0][0] == expected == 1_500_000, outcome
+    assert outcome.ran_again()
+
+
+def test_a_task_that_always_dies(server, nodes, answer):
+    asked = Asked(server)
+    kills = 0
+    while asked.runs():
+        kills += ray_nodes.kill_a_worker() is not None
+    outcome = asked.end(RECOVERY_S)
+    assert kills >= 4
+    assert outcome.error is not None and outcome.error.sqlstate == "08006", outcome
+    assert "again and again: worker died" in str(outcome.error)
+    assert Asked(server).end(RECOVERY_S).rows == answer
+
+
+def test_the_driver(server, nodes, answer):
+    asked = Asked(server)
+    assert asked.until_tasks_run()
+    children = psutil.Process(server.process.pid).children()
+    driver = next(child for child in children if "mobula_ray" in " ".join(child.cmdline()))
+    driver.kill()
+    outcome = asked.end(RECOVERY_S)
+    assert outcome.rows == answer, outcome.error
+    assert outcome.ran_again()
+
+
+def test_all_nodes(server, nodes, answer):
+    """Without a node the query waits and says so; when there are some again it ends well."""
+    for name in list(nodes.nodes):
+        nodes.remove(name)
+    with server.connect() as client:
+        count = "SELECT count(*) FROM mobula.nodes WHERE cpus > 0"
+        wait_until("no node", lambda: client.execute(count).fetchone() == (0,), 60)
+    asked = Asked(server)
+    told = asked.outcome.notices
+    wait_until("a notice", lambda: any("waiting for" in notice for notice in told), 30)
+    nodes.add()
+    assert asked.end(RECOVERY_S).rows == answer
+
+
+def test_objects_that_do_not_fit_the_store():
+    with Nodes(2, store_bytes=STORE_BYTES) as nodes, serve(nodes, None) as server:
+        with connect(server, "local") as client:
+            expected = client.execute(LARGE).fetchall()
+        outcome = Asked(server, LARGE).end(RECOVERY_S)
+        assert outcome.rows == expected, outcome.error
+        logs = pathlib.Path(nodes.cluster.head_node.get_session_dir_path(), "logs")
+        told = "".join(log.read_text(errors="replace") for log in logs.glob("raylet*"))
+        assert "Spilled" in told, "nothing was spilled"
+
+
+@pytest.mark.parametrize("setting, state, words", [
+    ("RAY_local_fs_capacity_threshold=0.0001", "53100", "disk full"),
+    ("RAY_memory_usage_threshold=0.01", "53200", "out of memory"),
+])
+def test_what_a_node_has_not_enough_of(monkeypatch, setting, state, words):
+    monkeypatch.setenv(*setting.split("="))
+    with Nodes(2, store_bytes=STORE_BYTES) as nodes, serve(nodes, None) as server:
+        outcome = Asked(server, LARGE).end(RECOVERY_S)
+        assert outcome.error is not None and outcome.error.sqlstate == state, outcome
+        assert words in str(outcome.error)
+        with connect(server, "local") as client:
+            assert len(client.execute(JOIN).fetchall()) == 3
+
+
+def test_the_head(answer):
+    """Without Ray's control service a query ends, well or with an error; the server goes on."""
+    with Nodes(2) as nodes, serve(nodes, None) as server:
+        assert Asked(server).end(RECOVERY_S).rows == answer
+        asked = Asked(server, JOIN.replace("count(*)", "count(*), sum(sin(l_tax) * cos(l_tax))"))
+        assert asked.until_tasks_run()
+        nodes.kill_head()
+        outcome = asked.end(75)
+        assert outcome.rows or outcome.error.sqlstate == "08006", outcome.error
+        with connect(server, "local") as client:
+            assert client.execute(JOIN).fetchall() == answer
+        outcome = Asked(server).end(75)
+        assert outcome.rows == answer or outcome.error.sqlstate == "08006", outcome.error
+        assert server.process.poll() is None
