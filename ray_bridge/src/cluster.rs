@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::driver::{Connection, Driver, State};
 use crate::messages::{self, Objects, Outcome, QueryError, RunReply, RunRequest, StateRequest};
 use crate::nodes::{Nodes, Watcher};
-use crate::objects::{Object, Release, gone, releasing};
+use crate::objects::{self, Object, Release, gone, releasing};
 use crate::options::Options;
 use crate::place::{self, Part};
 use crate::whereabouts::Whereabouts;
@@ -271,7 +271,7 @@ impl Ray {
         }
         let outcome =
             outcome.ok_or_else(|| internal_datafusion_err!("a task without an outcome"))?;
-        let Outcome { report, error, node } = outcome;
+        let Outcome { report, error, node, small } = outcome;
         if let Some(error) = error {
             return Err((self.read_error)(error));
         }
@@ -280,12 +280,14 @@ impl Ray {
         let bytes_at_hand = at_hand.map(|(.., part)| part.bytes).sum();
         let node: Arc<str> = node.into();
         let queued = asked.elapsed().saturating_sub(report.elapsed);
+        let small = small.map(objects::small);
         let keep = |(id_of, bytes)| {
             Arc::new(Object {
                 connection: connection.clone(),
                 id: id_of,
                 output: (id.stage, id.task),
                 part: Part { node: Arc::clone(&node), bytes },
+                small: small.clone(),
                 release: self.release.clone(),
             }) as Arc<dyn TaskOutput>
         };

@@ -1,9 +1,9 @@
-//! The cluster that lives on Ray: tasks as Ray tasks, outputs as Ray objects. In: tasks from `exec`.
-//! Out: their outputs. Knows neither SQL nor Postgres.
+//! The cluster that lives on Ray: tasks as Ray tasks, outputs as Ray objects. In: tasks from
+//! `exec`. Out: their outputs. Knows neither SQL nor Postgres.
 //!
-//! The server starts [`driver`], a Python process (`python/mobula_ray`) that owns our job on Ray and
-//! ends with the server. [`cluster`] talks to the Rust half inside it (`module`) in [`messages`] over
-//! a Unix socket. Ray's workers load the same module to run tasks.
+//! The server starts [`driver`], a Python process (`python/mobula_ray`) that owns our job on Ray
+//! and ends with the server. [`cluster`] talks to the Rust half inside it (`module`) in
+//! [`messages`] over a Unix socket. Ray's workers load the same module to run tasks.
 
 pub mod cluster;
 pub mod driver;
@@ -26,3 +26,5 @@ pub mod service {
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Rows of a buffer in one message, bytes.
 pub const PIECE_BYTES: usize = 1 << 20;
+/// A buffer that travels with its task's report has no more, bytes.
+pub const SMALL_BYTES: usize = 64 << 10;

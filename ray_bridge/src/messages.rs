@@ -66,6 +66,23 @@ pub struct Outcome {
     /// Ray's name of the node.
     #[prost(string, tag = "3")]
     pub node: String,
+    /// The only buffer, if it is small: the query's head need not ask for it.
+    #[prost(message, optional, tag = "4")]
+    pub small: Option<Small>,
+}
+
+/// A buffer in one message.
+#[derive(Clone, PartialEq, Message)]
+pub struct Small {
+    /// Rows in it.
+    #[prost(uint64, tag = "1")]
+    pub rows: u64,
+    /// The partition of each segment.
+    #[prost(uint64, repeated, tag = "2")]
+    pub partitions: Vec<u64>,
+    /// The bytes of each.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub segments: Vec<Bytes>,
 }
 
 /// An error of the query, which no other worker would be spared.

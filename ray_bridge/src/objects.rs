@@ -1,10 +1,11 @@
-//! Buffers that Ray keeps. In: the driver's numbers of them. Out: outputs of tasks, whose bytes come
-//! when the query's head wants them, and which are released with the last that holds them.
+//! Buffers that Ray keeps. In: the driver's numbers of them. Out: outputs of tasks, whose bytes
+//! come when the query's head wants them, and which are released with the last that holds them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use exec::cluster::{Failure, TaskOutput};
 use exec::output::{Buffer, Segment};
@@ -12,7 +13,7 @@ use exec::spool::Kept;
 use tokio::sync::mpsc;
 
 use crate::driver::Connection;
-use crate::messages::{FetchRequest, Objects};
+use crate::messages::{FetchRequest, Objects, Small};
 use crate::place::Part;
 
 /// Where numbers of objects go that nobody wants any more.
@@ -25,6 +26,8 @@ pub(crate) struct Object {
     /// Of which stage, of which task.
     pub(crate) output: (usize, usize),
     pub(crate) part: Part,
+    /// Its content, if that came with the report.
+    pub(crate) small: Option<Arc<Buffer>>,
     pub(crate) release: Release,
 }
 
@@ -50,6 +53,9 @@ impl Object {
 #[async_trait]
 impl TaskOutput for Object {
     async fn fetch(&self) -> Result<Arc<Buffer>> {
+        if let Some(small) = &self.small {
+            return Ok(Arc::clone(small));
+        }
         let mut client = self.connection.client.clone();
         let reply = client.fetch(FetchRequest { id: self.id }).await;
         let mut pieces = reply.map_err(gone)?.into_inner();
@@ -67,11 +73,21 @@ impl TaskOutput for Object {
                 let piece = pieces.message().await.map_err(gone)?.ok_or_else(broken)?;
                 bytes.extend_from_slice(&piece.bytes);
             }
-            let stream = Kept::from(bytes::Bytes::from(bytes));
+            let stream = Kept::from(Bytes::from(bytes));
             segments.push(Segment { partition: size(partition)?, stream });
         }
         Ok(Arc::new(Buffer { segments, rows: size(first.rows)? }))
     }
+}
+
+/// A buffer that came with its task's report.
+pub(crate) fn small(small: Small) -> Arc<Buffer> {
+    let segment = |(partition, bytes): (u64, Bytes)| Segment {
+        partition: partition as usize,
+        stream: Kept::from(bytes),
+    };
+    let segments = small.partitions.into_iter().zip(small.segments).map(segment).collect();
+    Arc::new(Buffer { segments, rows: small.rows as usize })
 }
 
 /// The driver does not answer: all that it kept is gone, and the query begins again.

@@ -1,5 +1,5 @@
-//! The Python package, made from what the program carries and the module that was built with it. In:
-//! a folder. Out: the package in it, as Python and Ray want it.
+//! The Python package, made from what the program carries and the module that was built with it.
+//! In: a folder. Out: the package in it, as Python and Ray want it.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -2,6 +2,7 @@
 
     python tests/bench/run.py tpch --scale 1          against DuckDB over the same files
     python tests/bench/run.py staged --tasks 2        stages of tasks, against one process
+    python tests/bench/run.py ray --nodes 2           the same on Ray, on this machine
     python tests/bench/run.py transfer                10 M rows, against PostgreSQL
     python tests/bench/run.py select1                 round trips, against PostgreSQL
     python tests/bench/run.py slow-reader             memory while a client reads slowly
@@ -25,6 +26,7 @@ import beside  # noqa: E402  (the line above makes these importable)
 import cancel  # noqa: E402
 import connections  # noqa: E402
 import queries  # noqa: E402
+import ray_queries  # noqa: E402
 import round_trips  # noqa: E402
 import slow_reader  # noqa: E402
 import staged_queries  # noqa: E402
@@ -33,6 +35,7 @@ import transfer  # noqa: E402
 COMMANDS = {
     "tpch": queries.run,
     "staged": staged_queries.run,
+    "ray": ray_queries.run,
     "transfer": transfer.run,
     "select1": round_trips.run,
     "slow-reader": slow_reader.run,
@@ -59,6 +62,12 @@ def arguments():
     command.add_argument("--scale", type=float, default=1)
     command.add_argument("--tasks", type=int, default=2)
     command.add_argument("--rounds", type=int, default=3)
+    command = commands.add_parser("ray")
+    command.add_argument("--scale", type=float, default=1)
+    command.add_argument("--nodes", type=int, default=2)
+    command.add_argument("--rounds", type=int, default=2)
+    command.add_argument("--store-mib", type=int, default=3000, help="objects of a node")
+    command.add_argument("--memory-mib", type=int, default=6144, help="memory of a node's tasks")
     command = commands.add_parser("transfer")
     command.add_argument("--rows", type=int, default=10_000_000)
     command.add_argument("--rounds", type=int, default=3)

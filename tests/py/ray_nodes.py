@@ -20,8 +20,8 @@ WORKER = "ray::mobula "
 class Nodes:
     """`with Nodes(3, cpus=1) as nodes:`. The head runs no tasks: it is never the one that dies."""
 
-    def __init__(self, count, cpus=1, store_bytes=STORE_BYTES):
-        self.size = {"num_cpus": cpus, "object_store_memory": store_bytes, "memory": MEMORY_BYTES}
+    def __init__(self, count, cpus=1, store_bytes=STORE_BYTES, memory_bytes=MEMORY_BYTES):
+        self.size = {"num_cpus": cpus, "object_store_memory": store_bytes, "memory": memory_bytes}
         self.cluster = Cluster(initialize_head=True, head_node_args={
             "num_cpus": 0, "include_dashboard": False, "object_store_memory": 200 << 20})
         self.nodes = {}

@@ -1,5 +1,6 @@
-//! Where the server's calls arrive in the driver. In: calls over a Unix socket. Out: calls of Python's
-//! half, which talks to Ray; and what came of them. Keeps the references to objects, by number.
+//! Where the server's calls arrive in the driver. In: calls over a Unix socket. Out: calls of
+//! Python's half, which talks to Ray; and what came of them. Keeps the references to objects, by
+//! number.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Buffers of tasks as Python sees them. In: memory of ours, or of Ray's store. Out: the same memory
-//! on the other side; nothing is copied here.
+//! Buffers of tasks as Python sees them. In: memory of ours, or of Ray's store. Out: the same
+//! memory on the other side; nothing is copied here.
 
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use ray_bridge::SMALL_BYTES;
+use ray_bridge::messages::Small;
 
 /// Bytes of ours that Python may read.
 #[pyclass(frozen)]
@@ -52,6 +54,17 @@ pub async fn parts(buffer: Buffer) -> datafusion::common::Result<Parts> {
         segments.push(Written(segment.stream.read().await?));
     }
     Ok((buffer.rows, partitions, segments))
+}
+
+/// The only buffer, if it is small enough to travel with the report.
+pub fn small(written: &[Parts]) -> Option<Small> {
+    let [(rows, partitions, segments)] = written else { return None };
+    let bytes: usize = segments.iter().map(|segment| segment.0.len()).sum();
+    (bytes <= SMALL_BYTES).then(|| Small {
+        rows: *rows as u64,
+        partitions: partitions.iter().map(|partition| *partition as u64).collect(),
+        segments: segments.iter().map(|segment| segment.0.clone()).collect(),
+    })
 }
 
 /// A buffer from Ray's store.

@@ -1,5 +1,6 @@
 //! Whether a Ray cluster asks for a token. In: its address. Out: yes or no. A driver must know
-//! before it loads Ray: one that has a token and should not is refused as well as one that has none.
+//! before it loads Ray: one that has a token and should not is refused as well as one that has
+//! none.
 
 use std::time::Duration;
 

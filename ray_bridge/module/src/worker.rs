@@ -1,6 +1,6 @@
-//! Runs a task in a worker of Ray. In: the server's options, the task and the buffers it reads. Out:
-//! its outcome and its buffers. The interpreter is free meanwhile, and asked whether the task was
-//! cancelled.
+//! Runs a task in a worker of Ray. In: the server's options, the task and the buffers it reads.
+//! Out: its outcome and its buffers. The interpreter is free meanwhile, and asked whether the task
+//! was cancelled.
 
 use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
@@ -95,11 +95,17 @@ pub fn run_task<'py>(
     };
     let (outcome, written) = match result {
         Ok((report, written)) => {
-            (Outcome { report: report.encode().into(), error: None, node }, written)
+            let (report, small) = (report.encode().into(), buffers::small(&written));
+            (Outcome { report, error: None, node, small }, written)
         }
         Err(error) => {
             let nothing = || (0, vec![], vec![]);
-            let outcome = Outcome { report: Default::default(), error: Some(told(&error)), node };
+            let outcome = Outcome {
+                report: Default::default(),
+                error: Some(told(&error)),
+                node,
+                small: None,
+            };
             (outcome, std::iter::repeat_with(nothing).take(buffers_written).collect())
         }
     };
