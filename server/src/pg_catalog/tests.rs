@@ -137,7 +137,7 @@ async fn rows() {
         ("SELECT typname, typlen, typarray FROM pg_type WHERE oid = 23", "int4|4|1007"),
         (
             "SELECT oid, nspname FROM pg_namespace ORDER BY oid",
-            "11|pg_catalog 2200|public 13207|information_schema 15000|mobula 16500|Sales",
+            "11|pg_catalog 2200|public 13207|information_schema 15000|mobula 15010|ray 16500|Sales",
         ),
         ("SELECT datname, encoding FROM pg_database", "mobula|6"),
         ("SELECT rolname, rolsuper FROM pg_roles ORDER BY 1", "alice|false mobula|true"),

@@ -51,7 +51,7 @@ fn attempts_have_their_states() {
     again.ended(&Ok(done(1)));
     let attempts = log.attempts();
     assert_eq!((attempts[2].task, attempts[2].attempt), (0, 2));
-    assert_eq!(attempts[0].failure.as_deref(), Some("a worker failed: gone"));
+    assert_eq!(attempts[0].failure.as_deref(), Some("gone"));
     let stage = &log.figures()[0];
     assert_eq!((stage.done, stage.failed, log.attempt_count()), (1, 1, 3));
 }
