@@ -150,7 +150,7 @@ def test_lost_outputs_are_attempts_of_their_own(server, watcher):
     tasks = rows_of(watcher, "tasks", found)
     assert found["state"] == "done" and found["tasks_done"] == found["tasks"] < len(tasks)
     assert max(task["attempt"] for task in tasks) > 1
-    assert any("was lost" in (task["error"] or "") for task in tasks)
+    assert any("output lost" in (task["error"] or "") for task in tasks)
     assert sum(stage["failed"] for stage in rows_of(watcher, "stages", found)) > 0
 
 
@@ -200,7 +200,7 @@ def test_the_schema_is_the_systems(server, watcher):
     names = watcher.execute(
         "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'mobula' "
         "ORDER BY 1").fetchall()
-    assert [row["name"] for row in names] == ["queries", "stages", "tasks"]
+    assert [row["name"] for row in names] == ["nodes", "queries", "stages", "tasks"]
     found = watcher.execute(
         "SELECT c.relkind, current_schema() AS here FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace "
