@@ -154,7 +154,8 @@ async fn rows() {
         ),
         (
             "SELECT table_name, table_type FROM information_schema.tables ORDER BY 1, 2",
-            "items|BASE TABLE items|BASE TABLE queries|VIEW stages|VIEW tasks|VIEW v|VIEW",
+            "actors|VIEW items|BASE TABLE items|BASE TABLE nodes|VIEW nodes|VIEW queries|VIEW \
+             stages|VIEW tasks|VIEW tasks|VIEW v|VIEW",
         ),
     ] {
         assert_eq!(answer(&context, sql).await, expected, "{sql}");
