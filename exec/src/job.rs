@@ -67,8 +67,7 @@ pub fn start(
         groups: HashMap::new(),
         broadcast: HashSet::new(),
         ended: None,
-        misfortune: String::new(),
-        lack: None,
+        misfortune: Misfortune::default(),
         gathered: Gathered::default(),
         head,
     };
@@ -91,11 +90,22 @@ struct Job {
     broadcast: HashSet<usize>,
     /// Of the attempt that ended last, until it is known whether it is kept.
     ended: Option<Done>,
-    /// What befell a task or an output last.
-    misfortune: String,
-    lack: Option<Lack>,
+    misfortune: Misfortune,
     gathered: Gathered,
     head: Head,
+}
+
+/// What befell a task or an output last.
+#[derive(Default)]
+struct Misfortune {
+    words: String,
+    lack: Option<Lack>,
+}
+
+impl Misfortune {
+    fn new(words: &str, lack: Option<Lack>) -> Self {
+        Self { words: words.to_owned(), lack }
+    }
 }
 
 /// An attempt that runs.
@@ -128,7 +138,7 @@ impl Job {
                 None => self.event().await?,
             };
             actions = progress.on(event);
-            self.gathered.add(&self.misfortune, progress.take_set_back());
+            self.gathered.add(&self.misfortune.words, progress.take_set_back());
         }
     }
 
@@ -177,7 +187,7 @@ impl Job {
         });
         if let Some(attempt) = silent {
             tracing::warn!(job = self.id, ?attempt, "a task gives no sign of life");
-            "no sign of life".clone_into(&mut self.misfortune);
+            self.misfortune = Misfortune::new("no sign of life", None);
         }
         silent
     }
@@ -193,12 +203,11 @@ impl Job {
     fn misfortune(&mut self, attempt: Attempt, error: DataFusionError) -> Result<Event> {
         let event = match Failure::of(&error) {
             Some(Failure::Worker { words, lack }) => {
-                words.clone_into(&mut self.misfortune);
-                self.lack = *lack;
+                self.misfortune = Misfortune::new(words, *lack);
                 Event::Failed(attempt)
             }
             Some(Failure::Lost { outputs, words }) => {
-                words.clone_into(&mut self.misfortune);
+                self.misfortune = Misfortune::new(words, None);
                 Event::Missing(attempt, outputs.clone())
             }
             _ => return Err(error),
@@ -248,7 +257,7 @@ impl Job {
                         let Some(Failure::Lost { words, .. }) = Failure::of(&error) else {
                             return Err(error);
                         };
-                        words.clone_into(&mut self.misfortune);
+                        self.misfortune = Misfortune::new(words, None);
                         self.log.lost(stage);
                         return Ok(Some(Event::Unanswered(stage, task)));
                     }
@@ -256,9 +265,8 @@ impl Job {
                 self.head.answer(stage, task, buffer);
             }
             Action::GiveUp(reason) => {
-                self.tell();
-                let words = std::mem::take(&mut self.misfortune);
-                return Err(Failure::GivenUp { reason, words, lack: self.lack }.into());
+                let Misfortune { words, lack } = std::mem::take(&mut self.misfortune);
+                return Err(Failure::GivenUp { reason, words, lack }.into());
             }
         }
         Ok(None)
@@ -275,6 +283,7 @@ impl Job {
             determinism: work.determinism,
             threads: self.graph.threads,
             cpus_max: self.options.cpus_max.unwrap_or(usize::MAX),
+            is_last: self.graph.is_for_head(stage) && work.reads_only_stages(),
         };
         let read = |input| self.read(stage, task, input);
         let inputs: Inputs = work.inputs.iter().map(read).collect::<Result<_>>()?;

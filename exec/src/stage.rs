@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_plan::ExecutionPlan;
+
+use crate::exchange::ExchangeExec;
 
 /// A query as stages. A stage's inputs come before it.
 #[derive(Debug)]
@@ -32,6 +35,16 @@ impl StageGraph {
     /// The result's columns.
     pub fn schema(&self) -> SchemaRef {
         self.head.schema()
+    }
+
+    /// Whether nobody but the head reads what a stage writes.
+    pub fn is_for_head(&self, stage: usize) -> bool {
+        let is = |input: &Input| input.stage == stage;
+        let reads = |other: &Stage| {
+            let broadcast = other.broadcast.iter().flat_map(|broadcast| &broadcast.work.inputs);
+            other.work.inputs.iter().chain(broadcast).any(is)
+        };
+        self.head_inputs.iter().any(is) && !self.stages.iter().any(reads)
     }
 }
 
@@ -60,6 +73,18 @@ pub struct Work {
     pub inputs: Vec<Input>,
     /// Whether a task that runs again gives the same rows.
     pub determinism: Determinism,
+}
+
+impl Work {
+    /// Whether it takes nothing but what other stages wrote: no files, nothing of its own making.
+    pub fn reads_only_stages(&self) -> bool {
+        let mut only = true;
+        let _ = self.plan.apply(|node| {
+            only &= !node.children().is_empty() || node.is::<ExchangeExec>();
+            Ok(TreeNodeRecursion::Continue)
+        });
+        only
+    }
 }
 
 /// A join of rows by hash as a broadcast of its build side: it joins where the probe side is made.

@@ -78,7 +78,9 @@ impl TaskPlan {
             false => Determinism::Indeterminate,
         };
         let TaskBytes { plan, settings, keys, threads, .. } = task;
-        Ok(Self { plan, settings, output, keys, determinism, threads: size(threads), cpus_max: 0 })
+        let threads = size(threads);
+        let (cpus_max, is_last) = Default::default();
+        Ok(Self { plan, settings, output, keys, determinism, threads, cpus_max, is_last })
     }
 }
 
@@ -137,6 +139,7 @@ mod tests {
                 determinism: Determinism::Indeterminate,
                 threads: 4,
                 cpus_max: 0,
+                is_last: false,
             };
             let read = TaskPlan::decode(&task.encode()).expect("ours");
             assert_eq!(format!("{read:?}"), format!("{task:?}"));

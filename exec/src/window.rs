@@ -43,6 +43,14 @@ type Asker = (Ask, oneshot::Sender<Permit>);
 pub struct Permit {
     window: Window,
     ask: Ask,
+    extra: bool,
+}
+
+impl Permit {
+    /// Whether it is beyond the room there is: that of a job that would have to wait for others.
+    pub fn is_extra(&self) -> bool {
+        self.extra
+    }
 }
 
 impl Window {
@@ -75,8 +83,8 @@ impl Window {
         let asked = {
             let mut state = self.state();
             if state.has_room(ask) {
-                state.take(ask);
-                return Permit { window: self.clone(), ask };
+                let extra = state.take(ask);
+                return Permit { window: self.clone(), ask, extra };
             }
             state.wait(ask)
         };
@@ -96,10 +104,10 @@ impl Window {
         loop {
             let mut state = self.state();
             let Some((ask, asker)) = state.next() else { return };
-            state.take(ask);
+            let extra = state.take(ask);
             drop(state);
             // One that does not wait any more drops its permit, which hands out again.
-            let _ = asker.send(Permit { window: self.clone(), ask });
+            let _ = asker.send(Permit { window: self.clone(), ask, extra });
         }
     }
 }
@@ -113,9 +121,11 @@ impl State {
         }
     }
 
-    fn take(&mut self, ask: Ask) {
+    /// Whether that is more than there is.
+    fn take(&mut self, ask: Ask) -> bool {
         self.running += ask.cpus;
         *self.of_job.entry(ask.job).or_default() += ask.cpus;
+        self.running > self.slots
     }
 
     fn wait(&mut self, ask: Ask) -> oneshot::Receiver<Permit> {
@@ -184,7 +194,8 @@ mod tests {
         let polled: Vec<_> = waiting.iter_mut().map(|asks| asks.now_or_never()).collect();
         let got: Vec<_> = polled.iter().map(Option::is_some).collect();
         assert_eq!(got, [false, false, true, false]);
-        drop(polled);
+        let extra = polled.into_iter().flatten().map(|permit| permit.is_extra());
+        assert_eq!((first[1].is_extra(), extra.collect::<Vec<_>>()), (false, vec![true]));
         drop(first);
         let third = waiting.remove(0).await;
         let fourth = waiting.remove(2).await;

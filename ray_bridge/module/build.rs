@@ -1,4 +1,5 @@
-//! The module travels to every node of the cluster: without its symbols it is a third smaller.
+//! The module travels to every node of the cluster: without symbols that nobody can name it is an
+//! eighth smaller.
 
 fn main() {
     println!("cargo::rustc-link-arg-cdylib=-Wl,--discard-all");

@@ -2,7 +2,6 @@
 //! most of its bytes are. What a worker or a node took with it is done again by the job, which
 //! knows what may be repeated; so Ray does not repeat anything by itself.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +19,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::driver::{Connection, Driver, State};
-use crate::messages::{self, Objects, Outcome, QueryError, RunReply, RunRequest, StateRequest};
+use crate::messages::{self, Outcome, QueryError, RunReply, RunRequest, StateRequest};
 use crate::nodes::{Nodes, Watcher};
 use crate::objects::{self, Object, Release, gone, releasing};
 use crate::options::Options;
 use crate::place::{self, Part};
+use crate::reads::{Read, missing, reads};
 use crate::whereabouts::Whereabouts;
 
 /// A task is watched by its worker; the driver that stops to answer is another matter.
@@ -43,6 +43,10 @@ const WAIT_MAX: Duration = Duration::from_secs(4);
 /// How long a view of Ray's state may take.
 const STATE_MAX: Duration = Duration::from_secs(15);
 
+/// The node of a task that ran where the query's head is.
+const HERE: &str = "server";
+
+pub(crate) const NODE_LOST: &str = "node lost";
 const UNHEARD: &str = "Ray's head does not answer";
 
 /// Makes the engine's error of what a worker said.
@@ -54,6 +58,7 @@ pub struct Ray {
     nodes: watch::Receiver<Arc<Nodes>>,
     window: Window,
     admission: Admission,
+    here: Arc<dyn Cluster>,
     read_error: ReadError,
     release: Release,
     whereabouts: Whereabouts,
@@ -67,16 +72,14 @@ impl fmt::Debug for Ray {
     }
 }
 
-/// What a task reads, and where it is.
-struct Reads {
-    ids: Vec<Objects>,
-    /// Of each object in turn: its number, whose output it is, how much and where.
-    parts: Vec<(u64, (usize, usize), Part)>,
-}
-
 impl Ray {
-    /// Starts the driver on the current runtime.
-    pub fn start(options: Options, admission: Admission, read_error: ReadError) -> Self {
+    /// Starts the driver on the current runtime. What is left to do with a few rows runs `here`.
+    pub fn start(
+        options: Options,
+        admission: Admission,
+        here: Arc<dyn Cluster>,
+        read_error: ReadError,
+    ) -> Self {
         let driver = Arc::new(Driver::start(options));
         let window = Window::new(1);
         let (tell, nodes) = watch::channel(Arc::default());
@@ -87,6 +90,7 @@ impl Ray {
             nodes,
             window,
             admission,
+            here,
             read_error,
             release,
             whereabouts: Whereabouts::default(),
@@ -192,7 +196,7 @@ impl Ray {
         &self,
         request: RunRequest,
         mut connection: Connection,
-        reads: &Reads,
+        reads: &[Read],
         watch: &AttemptWatch,
     ) -> Result<RunReply> {
         let (name, cpus) = (request.name.clone(), request.cpus as usize);
@@ -241,8 +245,8 @@ impl Ray {
     }
 
     /// A node is lost, and a task with it, or what the task would have read.
-    fn lost(&self, reads: &Reads) -> Failure {
-        let words = "node lost".to_owned();
+    fn lost(&self, reads: &[Read]) -> Failure {
+        let words = NODE_LOST.to_owned();
         match missing(reads, &self.nodes()) {
             outputs if outputs.is_empty() => Failure::Worker { words, lack: None },
             outputs => Failure::Lost { outputs, words },
@@ -254,7 +258,7 @@ impl Ray {
         &self,
         id: TaskId,
         reply: RunReply,
-        reads: &Reads,
+        reads: &[Read],
         connection: &Connection,
         asked: Instant,
     ) -> Result<Done> {
@@ -262,7 +266,7 @@ impl Ray {
         if let Some(failure) = failure {
             let is_lost = |(id, ..): &&(u64, _, _)| failure.lost == Some(*id);
             let mut outputs = missing(reads, &self.nodes());
-            outputs.extend(reads.parts.iter().find(is_lost).map(|(_, output, _)| *output));
+            outputs.extend(reads.iter().find(is_lost).map(|(_, output, _)| *output));
             return Err(match outputs.is_empty() {
                 false => Failure::Lost { outputs, words: failure.words },
                 true => Failure::Worker { lack: lack(&failure), words: failure.words },
@@ -276,23 +280,24 @@ impl Ray {
             return Err((self.read_error)(error));
         }
         let report = Report::decode(&report)?;
-        let at_hand = reads.parts.iter().filter(|(.., part)| part.is_at(&node));
+        let at_hand = reads.iter().filter(|(.., part)| part.is_at(&node));
         let bytes_at_hand = at_hand.map(|(.., part)| part.bytes).sum();
         let node: Arc<str> = node.into();
         let queued = asked.elapsed().saturating_sub(report.elapsed);
-        let small = small.map(objects::small);
-        let keep = |(id_of, bytes)| {
+        let small = small.into_iter().map(|small| Some(objects::small(small)));
+        let small = small.chain(std::iter::repeat(None));
+        let keep = |((id_of, bytes), small)| {
             Arc::new(Object {
                 connection: connection.clone(),
                 id: id_of,
                 output: (id.stage, id.task),
                 part: Part { node: Arc::clone(&node), bytes },
-                small: small.clone(),
+                small,
                 release: self.release.clone(),
             }) as Arc<dyn TaskOutput>
         };
         let sizes = report.buffer_bytes.iter().copied().chain(std::iter::repeat(usize::MAX));
-        let outputs = ids.into_iter().zip(sizes).map(keep).collect();
+        let outputs = ids.into_iter().zip(sizes).zip(small).map(keep).collect();
         let report = Report { queued, bytes_at_hand, node: Arc::clone(&node), ..report };
         Ok(Done { outputs, report })
     }
@@ -320,26 +325,38 @@ impl Cluster for Ray {
         inputs: Inputs,
         watch: &AttemptWatch,
     ) -> Result<Done> {
+        if task.is_last && objects::are_small(&inputs) {
+            let Done { outputs, report } = self.here.run(id, task, inputs, watch).await?;
+            let bytes_at_hand = report.bytes_in;
+            return Ok(Done {
+                outputs,
+                report: Report { node: HERE.into(), bytes_at_hand, ..report },
+            });
+        }
         let asked = Instant::now();
         let cpus = task.threads.max(1);
-        let _room = self.room(Ask { job: id.job, cpus, cpus_max: task.cpus_max }, watch).await;
+        let room = self.room(Ask { job: id.job, cpus, cpus_max: task.cpus_max }, watch).await;
         let connection = self.connection().await?;
-        let reads = reads(&inputs, &connection)?;
+        let (ids, reads) = reads(&inputs, &connection)?;
         let nodes = self.nodes();
-        if !missing(&reads, &nodes).is_empty() {
-            return Err(self.lost(&reads).into());
+        let outputs = missing(&reads, &nodes);
+        if !outputs.is_empty() {
+            return Err(Failure::Lost { outputs, words: NODE_LOST.to_owned() }.into());
         }
-        let parts: Vec<_> = reads.parts.iter().map(|(.., part)| part.clone()).collect();
+        let parts = reads.iter().map(|(.., part)| part);
+        let node = place::of(&nodes, id.task, !inputs.is_empty(), parts);
+        // Beside others of ours, on a node that has CPUs; Ray takes any for a task without.
+        let in_turn = place::in_turn(&nodes, id.task);
+        let beside = room.is_extra() && in_turn.is_some();
         // Ray may send a task to a node that we know is lost and Ray does not, yet.
-        let insists = nodes.doubtful;
-        let node = place::of(&nodes, id.task, !inputs.is_empty(), &parts);
-        let node = if insists { node.or_else(|| place::in_turn(&nodes, id.task)) } else { node };
+        let insists = nodes.doubtful || beside;
+        let node = if insists { node.or(in_turn) } else { node };
         let request = RunRequest {
             name: format!("mobula {id}"),
-            inputs: reads.ids.clone(),
+            inputs: ids,
             buffers: u32::try_from(task.output.buffers() + usize::from(task.keys))
                 .unwrap_or(u32::MAX),
-            cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+            cpus: if beside { 0 } else { u32::try_from(cpus).unwrap_or(u32::MAX) },
             memory_bytes: self.memory_bytes(cpus),
             task: task.encode().into(),
             node,
@@ -355,42 +372,5 @@ fn lack(failure: &messages::Failure) -> Option<Lack> {
         messages::Lack::Nothing => None,
         messages::Lack::Memory => Some(Lack::Memory),
         messages::Lack::Disk => Some(Lack::Disk),
-    }
-}
-
-/// The outputs among what a task reads that went with their nodes.
-fn missing(reads: &Reads, nodes: &Nodes) -> Vec<(usize, usize)> {
-    let lost = reads.parts.iter().filter(|(.., part)| part.is_lost(nodes));
-    let mut lost: Vec<_> = lost.map(|(_, output, _)| *output).collect();
-    lost.dedup();
-    lost
-}
-
-/// What a task reads, as the driver knows it.
-fn reads(inputs: &Inputs, connection: &Connection) -> Result<Reads> {
-    let mut reads = Reads { ids: vec![], parts: vec![] };
-    let mut of_another = vec![];
-    for input in inputs {
-        let mut ids = vec![];
-        for output in input {
-            let output: &dyn Any = &**output;
-            let object = output.downcast_ref::<Object>();
-            let object =
-                object.ok_or_else(|| internal_datafusion_err!("a buffer that is not Ray's"))?;
-            if object.connection.number != connection.number {
-                of_another.push(object.output);
-            }
-            ids.push(object.id);
-            reads.parts.push((object.id, object.output, object.part.clone()));
-        }
-        reads.ids.push(Objects { ids });
-    }
-    of_another.dedup();
-    match of_another.is_empty() {
-        true => Ok(reads),
-        false => {
-            let words = "Ray's driver was lost".to_owned();
-            Err(Failure::Lost { outputs: of_another, words }.into())
-        }
     }
 }

@@ -105,8 +105,8 @@ async fn run(
     let sockets = tempfile::Builder::new().prefix("mobula-ray-").tempdir()?;
     let socket = sockets.path().join("driver");
     let mut child = spawn(options)?;
-    let worker = &options.worker;
-    let line = Line { socket: socket.clone(), address: &options.address, worker };
+    let Options { address, sends, worker, .. } = options;
+    let line = Line { socket: socket.clone(), address, sends: *sends, worker };
     let line = serde_json::to_string(&line)? + "\n";
     // Dropped with this future: the driver ends when it is closed.
     let _held: Option<ChildStdin> = match child.stdin.take() {

@@ -11,9 +11,10 @@ pub mod messages;
 pub mod nodes;
 mod objects;
 pub mod options;
-mod package;
+pub mod package;
 mod place;
-mod probe;
+pub mod probe;
+mod reads;
 mod whereabouts;
 
 /// The calls of [`messages`], for both ends.
@@ -26,5 +27,5 @@ pub mod service {
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// Rows of a buffer in one message, bytes.
 pub const PIECE_BYTES: usize = 1 << 20;
-/// A buffer that travels with its task's report has no more, bytes.
+/// Buffers that travel with their task's report have no more together, bytes.
 pub const SMALL_BYTES: usize = 64 << 10;

@@ -18,7 +18,7 @@ pub struct RunRequest {
     /// How many buffers it writes.
     #[prost(uint32, tag = "4")]
     pub buffers: u32,
-    /// CPUs of its slot.
+    /// CPUs of its slot; none if it is to run beside others of ours that have them all.
     #[prost(uint32, tag = "5")]
     pub cpus: u32,
     /// Memory of its slot, bytes.
@@ -66,9 +66,9 @@ pub struct Outcome {
     /// Ray's name of the node.
     #[prost(string, tag = "3")]
     pub node: String,
-    /// The only buffer, if it is small: the query's head need not ask for it.
-    #[prost(message, optional, tag = "4")]
-    pub small: Option<Small>,
+    /// The buffers, if they are small together: who is where the query's head is has them at once.
+    #[prost(message, repeated, tag = "4")]
+    pub small: Vec<Small>,
 }
 
 /// A buffer in one message.

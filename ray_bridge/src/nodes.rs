@@ -193,7 +193,8 @@ impl Watcher {
     /// Tells Ray's autoscaler what we could use, when that changes.
     async fn ask_for_more(&mut self, mut connection: Connection) {
         let (running, waiting) = self.window.demand();
-        let demand = if waiting > 0 { running + waiting } else { 0 };
+        let wanted = running + waiting;
+        let demand = if wanted > self.window.slots() { wanted } else { 0 };
         if demand == self.demand {
             return;
         }

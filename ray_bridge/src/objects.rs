@@ -1,17 +1,20 @@
 //! Buffers that Ray keeps. In: the driver's numbers of them. Out: outputs of tasks, whose bytes
 //! come when the query's head wants them, and which are released with the last that holds them.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
-use exec::cluster::{Failure, TaskOutput};
+use exec::cluster::{Failure, Inputs, TaskOutput};
 use exec::output::{Buffer, Segment};
 use exec::spool::Kept;
 use tokio::sync::mpsc;
 
+use crate::SMALL_BYTES;
+use crate::cluster::NODE_LOST;
 use crate::driver::Connection;
 use crate::messages::{FetchRequest, Objects, Small};
 use crate::place::Part;
@@ -46,7 +49,7 @@ impl Drop for Object {
 
 impl Object {
     fn lost(&self) -> Failure {
-        Failure::Lost { outputs: vec![self.output], words: "node lost".to_owned() }
+        Failure::Lost { outputs: vec![self.output], words: NODE_LOST.to_owned() }
     }
 }
 
@@ -78,6 +81,20 @@ impl TaskOutput for Object {
         }
         Ok(Arc::new(Buffer { segments, rows: size(first.rows)? }))
     }
+}
+
+/// Whether there is something, and all of it came with reports and is little together.
+pub(crate) fn are_small(inputs: &Inputs) -> bool {
+    let small = |output: &Arc<dyn TaskOutput>| {
+        let output: &dyn Any = &**output;
+        output
+            .downcast_ref::<Object>()
+            .and_then(|object| object.small.as_ref())
+            .map(|it| it.bytes())
+    };
+    let mut outputs = inputs.iter().flatten().peekable();
+    let some = outputs.peek().is_some();
+    some && outputs.map(small).sum::<Option<usize>>().is_some_and(|bytes| bytes <= SMALL_BYTES)
 }
 
 /// A buffer that came with its task's report.

@@ -13,6 +13,8 @@ pub struct Options {
     pub address: String,
     /// A folder of ours for the Python package.
     pub folder: PathBuf,
+    /// Whether the package is sent to the nodes; else they have it.
+    pub sends: bool,
     /// For each worker.
     pub worker: WorkerOptions,
 }
@@ -37,5 +39,6 @@ pub struct WorkerOptions {
 pub(crate) struct Line<'a> {
     pub(crate) socket: PathBuf,
     pub(crate) address: &'a str,
+    pub(crate) sends: bool,
     pub(crate) worker: &'a WorkerOptions,
 }

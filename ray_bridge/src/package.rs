@@ -1,9 +1,10 @@
 //! The Python package, made from what the program carries and the module that was built with it.
-//! In: a folder. Out: the package in it, as Python and Ray want it.
+//! In: a folder. Out: the package in it, as Python and Ray want it, or a wheel of it.
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The module, beside the program.
 const MODULE: &str = "libmobula_ray_module.so";
@@ -16,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("driver.py", include_str!("../python/mobula_ray/driver.py")),
     ("state.py", include_str!("../python/mobula_ray/state.py")),
     ("task.py", include_str!("../python/mobula_ray/task.py")),
+    ("wheel.py", include_str!("../python/mobula_ray/wheel.py")),
 ];
 
 /// Writes the package `mobula_ray` into a folder.
@@ -41,4 +43,27 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     }
     // A hundred megabytes: a link where the file system allows it.
     fs::hard_link(&module, &native).or_else(|_| fs::copy(&module, &native).map(drop))
+}
+
+/// Makes a wheel of the package, for nodes that are to have it installed; its path. Python does it.
+///
+/// # Errors
+/// The module is not there, the folder cannot be written, or there is no such Python.
+pub fn wheel(python: &Path, folder: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let package = tempfile::tempdir()?;
+    write(package.path())?;
+    let made = Command::new(python)
+        .args(["-m", "mobula_ray.wheel"])
+        .arg(folder)
+        .arg(env!("CARGO_PKG_VERSION"))
+        .env("PYTHONPATH", package.path())
+        .output();
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", python.display()));
+    let made = made.map_err(named)?;
+    let said =
+        String::from_utf8_lossy(if made.status.success() { &made.stdout } else { &made.stderr });
+    let last = said.lines().last().unwrap_or_default().to_owned();
+    if made.status.success() { Ok(last.into()) } else { Err(io::Error::other(last)) }
 }

@@ -34,10 +34,15 @@ impl Part {
 /// The node for a task, by number among those of its stage. One that reads other stages goes where
 /// most of that is; one that reads files always to the same node as long as the nodes are the same,
 /// for the files may be in that node's memory.
-pub(crate) fn of(nodes: &Nodes, task: usize, reads_stages: bool, parts: &[Part]) -> Option<String> {
+pub(crate) fn of<'a>(
+    nodes: &Nodes,
+    task: usize,
+    reads_stages: bool,
+    parts: impl IntoIterator<Item = &'a Part>,
+) -> Option<String> {
     if reads_stages {
         let mut bytes: HashMap<&str, usize> = HashMap::new();
-        for part in parts.iter().filter(|part| part.bytes >= STORED_BYTES_MIN) {
+        for part in parts.into_iter().filter(|part| part.bytes >= STORED_BYTES_MIN) {
             *bytes.entry(&part.node).or_default() += part.bytes;
         }
         let known = bytes.into_iter().filter(|(node, _)| nodes.has(node));

@@ -62,23 +62,23 @@ pub(crate) fn channel(node: &Node) -> Option<Channel> {
 
 /// Asks once.
 pub(crate) async fn ask(raylet: Channel) -> Answer {
-    let mut client = tonic::client::Grpc::new(raylet);
-    let call = async {
-        if client.ready().await.is_err() {
-            return Answer::Refused;
-        }
-        let codec = ProstCodec::<Nothing, Nothing>::default();
-        let path = PathAndQuery::from_static(CHECK);
-        match client.unary(Request::new(Nothing {}), path, codec).await {
-            Ok(_) => Answer::Yes,
-            Err(status) => match status.code() {
-                Code::Unavailable => Answer::Refused,
-                Code::Cancelled | Code::DeadlineExceeded => Answer::Nothing,
-                _ => Answer::Yes,
-            },
-        }
-    };
-    tokio::time::timeout(ANSWER_MAX, call).await.unwrap_or(Answer::Nothing)
+    match tokio::time::timeout(ANSWER_MAX, call(raylet, CHECK)).await {
+        Ok(Code::Unavailable) => Answer::Refused,
+        Ok(Code::Cancelled | Code::DeadlineExceeded) | Err(_) => Answer::Nothing,
+        Ok(_) => Answer::Yes,
+    }
+}
+
+/// What a process of Ray says to a call without arguments and without a token.
+pub async fn call(to: Channel, path: &'static str) -> Code {
+    let mut client = tonic::client::Grpc::new(to);
+    if client.ready().await.is_err() {
+        return Code::Unavailable;
+    }
+    let codec = ProstCodec::<Nothing, Nothing>::default();
+    let path = PathAndQuery::from_static(path);
+    let answer = client.unary(Request::new(Nothing {}), path, codec).await;
+    answer.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
 #[cfg(test)]

@@ -43,6 +43,13 @@ impl ConfigError {
 pub enum Action {
     /// `mobula serve`.
     Serve(Box<Launch>),
+    /// `mobula wheel`: a wheel of the package for nodes of Ray.
+    Wheel {
+        /// Where it goes.
+        folder: PathBuf,
+        /// What makes it.
+        python: PathBuf,
+    },
     /// `mobula serve --print-config`: this text on stdout, nothing else.
     Print(String),
 }
@@ -77,8 +84,13 @@ pub fn load(
     env: Vec<(String, String)>,
 ) -> Result<Action, ConfigError> {
     let matches = layers::command().try_get_matches_from(args)?;
-    let Some(("serve", flags)) = matches.subcommand() else {
-        return Err(ConfigError::invalid("the command to run is \"mobula serve\""));
+    let flags = match matches.subcommand() {
+        Some(("serve", flags)) => flags,
+        Some(("wheel", flags)) => {
+            let path = |name| flags.get_one::<String>(name).map(PathBuf::from).unwrap_or_default();
+            return Ok(Action::Wheel { folder: path("folder"), python: path("python") });
+        }
+        _ => return Err(ConfigError::invalid("the command to run is \"mobula serve\"")),
     };
     let layers = Layers::gather(flags, env)?;
     let chosen = layers.choose()?;

@@ -1,6 +1,7 @@
 //! The `mobula` program: reads its settings, starts the log, runs the server.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use mobula_server::config::{self, Action, ConfigError};
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     config::tune_memory();
     let launch = match config::from_process() {
         Ok(Action::Serve(launch)) => *launch,
+        Ok(Action::Wheel { folder, python }) => return wheel(&folder, &python),
         Ok(Action::Print(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -39,6 +41,19 @@ fn main() -> ExitCode {
             for more in [error.detail, error.hint].into_iter().flatten() {
                 eprintln!("  {more}");
             }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wheel(folder: &Path, python: &Path) -> ExitCode {
+    match ray_bridge::package::wheel(python, folder) {
+        Ok(path) => {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("mobula: {error}");
             ExitCode::FAILURE
         }
     }

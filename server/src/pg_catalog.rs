@@ -21,6 +21,7 @@ mod dynamic;
 mod functions;
 mod information;
 mod layout;
+mod live;
 mod lookup;
 mod provider;
 mod ray_state;

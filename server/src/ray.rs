@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use exec::admission::Admission;
+use exec::cluster::Cluster;
 use ray_bridge::cluster::Ray;
 use ray_bridge::messages::QueryError;
 use ray_bridge::options::{Options, WorkerOptions};
@@ -18,7 +19,12 @@ use crate::serve::{HELD_PER_COUNTED, PRIVATE_NAMES};
 const FOLDER: &str = "ray";
 
 /// Starts to connect. The server serves meanwhile.
-pub(crate) fn start(settings: &Settings, data_dir: &Path, runtime: &Runtime) -> Option<Arc<Ray>> {
+pub(crate) fn start(
+    settings: &Settings,
+    data_dir: &Path,
+    here: Arc<dyn Cluster>,
+    runtime: &Runtime,
+) -> Option<Arc<Ray>> {
     if settings.ray_address.is_empty() {
         return None;
     }
@@ -26,6 +32,7 @@ pub(crate) fn start(settings: &Settings, data_dir: &Path, runtime: &Runtime) -> 
         python: settings.ray_python.clone().into(),
         address: settings.ray_address.clone(),
         folder: data_dir.join(FOLDER),
+        sends: settings.ray_send,
         worker: WorkerOptions {
             data_dir: data_dir.to_owned(),
             private_names: PRIVATE_NAMES.iter().map(ToString::to_string).collect(),
@@ -36,7 +43,7 @@ pub(crate) fn start(settings: &Settings, data_dir: &Path, runtime: &Runtime) -> 
     };
     let admission = Admission::new(settings.max_queries, settings.queue_timeout);
     let _entered = runtime.enter();
-    Some(Arc::new(Ray::start(options, admission, read_error)))
+    Some(Arc::new(Ray::start(options, admission, here, read_error)))
 }
 
 /// The error that a worker told, as the engine would have given it here.

@@ -81,7 +81,12 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
     let share_bytes = memory_bytes(&settings) / settings.threads / HELD_PER_COUNTED;
     let worker = Worker::new(Arc::clone(&engine), codec.clone(), share_bytes);
     let cluster = Arc::new(InProcess::new(worker, settings.threads, admission));
-    let ray = crate::ray::start(&settings, &data_dir, &runtimes.network);
+    let ray = crate::ray::start(
+        &settings,
+        &data_dir,
+        Arc::<InProcess>::clone(&cluster),
+        &runtimes.network,
+    );
     let address = (settings.listen.host.as_str(), settings.listen.port);
     let listener = TcpListener::bind(address)
         .await

@@ -5,7 +5,6 @@ the ratios (below 1: Mobula is faster). Both have as many threads as there are c
 all rows into Python values. Answers are compared before anything is timed.
 """
 
-import statistics
 import time
 
 import report
@@ -22,14 +21,10 @@ def run(asked):
         with server.connect() as client:
             compare(client, oracle, queries)
             times = measure(client, oracle, queries, asked.rounds)
-    rows, ratios = [], []
-    for number, (ours, theirs) in times.items():
-        ratios.append(statistics.median(ours) / statistics.median(theirs))
-        rows.append([f"Q{number}", statistics.median(ours) * 1000,
-                     statistics.median(theirs) * 1000, ratios[-1]])
+    rows, mean = report.ratios(times)
     totals = [sum(row[column] for row in rows) for column in (1, 2)]
     rows.append(["total", *totals, totals[0] / totals[1]])
-    rows.append(["geometric mean", "", "", report.geometric_mean(ratios)])
+    rows.append(mean)
     about = (f"TPC-H SF {asked.scale:g}, {cores()} threads, Parquet; medians of {asked.rounds} "
              "after a warm-up, by turns; ratio below 1: Mobula is faster.")
     details = {f"Q{number}": {"mobula_s": ours, "duckdb_s": theirs}

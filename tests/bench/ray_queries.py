@@ -6,11 +6,11 @@ mean of the ratios; the median of an aggregate over 12 small files; the first qu
 """
 
 import statistics
-import sys
 import time
 
 import queries
 import report
+import staged
 import tpch
 from mobula import Mobula
 from ray_nodes import Nodes
@@ -18,13 +18,6 @@ from ray_nodes import Nodes
 SMALL = "SELECT n_regionkey, count(*), sum(n_nationkey) FROM small GROUP BY 1 ORDER BY 1"
 SMALL_FILES = 12
 SMALL_ROUNDS = 100
-
-
-def connect(server):
-    client = server.connect()
-    client.execute("SET mobula.runner = 'ray'")
-    client.execute("SET mobula.local_threshold = 0")
-    return client
 
 
 def small_ms(client, one):
@@ -46,23 +39,18 @@ def run(asked):
     data_dir = asked.work / f"tpch-{asked.scale:g}"
     size = {"cpus": 1, "store_bytes": asked.store_mib << 20, "memory_bytes": asked.memory_mib << 20}
     with Nodes(asked.nodes, **size) as nodes, tpch.oracle() as texts:
-        texts = tpch.queries(texts)
-        options = ["--ray-address", nodes.address, "--ray-python", sys.executable]
-        with Mobula(data_dir=data_dir, demo=asked.scale, options=options) as server:
-            with connect(server) as many, server.connect() as one:
+        texts = {n: text for n, text in tpch.queries(texts).items() if n in asked.queries}
+        with Mobula(data_dir=data_dir, demo=asked.scale, options=nodes.options()) as server:
+            with staged.on_ray(server) as many, server.connect() as one:
                 began = time.monotonic()
-                many.execute(tpch.adapted(6, texts[6])).fetchall()
+                many.execute("SELECT sum(l_tax) FROM lineitem").fetchall()
                 first_s = time.monotonic() - began
                 small = small_ms(many, one)
                 times = queries.measure(many, one, texts, asked.rounds)
-    rows, ratios = [], []
-    for number, (many_s, one_s) in times.items():
-        ratios.append(statistics.median(many_s) / statistics.median(one_s))
-        rows.append([f"Q{number}", statistics.median(many_s) * 1000,
-                     statistics.median(one_s) * 1000, ratios[-1]])
-    rows.append(["geometric mean", "", "", report.geometric_mean(ratios)])
+    rows, mean = report.ratios(times)
+    rows.append(mean)
     rows.append(["12 files, p50 and p95", small[0], small[1], ""])
-    rows.append(["first query (Q6), right after the server's start", first_s * 1000, "", ""])
+    rows.append(["first query, right after the server's start", first_s * 1000, "", ""])
     about = (f"TPC-H SF {asked.scale:g}: {asked.nodes} nodes of Ray of one CPU on this machine, and one"
              f" process; medians of {asked.rounds} after a warm-up, by turns.")
     details = {f"Q{number}": {"ray_s": many_s, "local_s": one_s}

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import statistics
 import subprocess
 import time
 
@@ -31,6 +32,16 @@ def versions():
     commit = _first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
     return {"mobula": _first_line([str(binary()), "--version"]), "commit": commit,
             "duckdb": duckdb.__version__, "postgres": postgres}
+
+
+def ratios(times):
+    """A row for each query of {number: ([seconds of one], [seconds of the other])}: the medians in
+    milliseconds and their ratio. And the ratios' geometric mean."""
+    rows = []
+    for number, pair in times.items():
+        one, other = (statistics.median(seconds) * 1000 for seconds in pair)
+        rows.append([f"Q{number}", one, other, one / other])
+    return rows, ["geometric mean", "", "", geometric_mean([row[3] for row in rows])]
 
 
 def publish(asked, name, about, titles, rows, details=None):

@@ -3,6 +3,8 @@
     python tests/bench/run.py tpch --scale 1          against DuckDB over the same files
     python tests/bench/run.py staged --tasks 2        stages of tasks, against one process
     python tests/bench/run.py ray --nodes 2           the same on Ray, on this machine
+    python tests/bench/run.py daft --nodes 2          both on Ray, against Daft
+    python tests/bench/run.py lost-node --nodes 3     a node lost in each query, Daft the same
     python tests/bench/run.py transfer                10 M rows, against PostgreSQL
     python tests/bench/run.py select1                 round trips, against PostgreSQL
     python tests/bench/run.py slow-reader             memory while a client reads slowly
@@ -12,7 +14,8 @@
     python tests/bench/run.py beside                  a small query beside a large one
 
 Each prints a table in Markdown and writes NAME.json below --out. Needs the release build,
-`pip install -r tests/requirements.txt`, and PostgreSQL's programs (installed when root).
+`pip install -r tests/requirements.txt -r tests/bench/requirements.txt`, and PostgreSQL's programs
+(installed when root).
 """
 
 import argparse
@@ -25,7 +28,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "py")]
 import beside  # noqa: E402  (the line above makes these importable)
 import cancel  # noqa: E402
 import connections  # noqa: E402
+import lost_node  # noqa: E402
 import queries  # noqa: E402
+import ray_daft  # noqa: E402
 import ray_queries  # noqa: E402
 import round_trips  # noqa: E402
 import slow_reader  # noqa: E402
@@ -36,6 +41,8 @@ COMMANDS = {
     "tpch": queries.run,
     "staged": staged_queries.run,
     "ray": ray_queries.run,
+    "daft": ray_daft.run,
+    "lost-node": lost_node.run,
     "transfer": transfer.run,
     "select1": round_trips.run,
     "slow-reader": slow_reader.run,
@@ -62,12 +69,15 @@ def arguments():
     command.add_argument("--scale", type=float, default=1)
     command.add_argument("--tasks", type=int, default=2)
     command.add_argument("--rounds", type=int, default=3)
-    command = commands.add_parser("ray")
-    command.add_argument("--scale", type=float, default=1)
-    command.add_argument("--nodes", type=int, default=2)
-    command.add_argument("--rounds", type=int, default=2)
-    command.add_argument("--store-mib", type=int, default=3000, help="objects of a node")
-    command.add_argument("--memory-mib", type=int, default=6144, help="memory of a node's tasks")
+    for name, nodes in (("ray", 2), ("daft", 2), ("lost-node", 3)):
+        command = commands.add_parser(name)
+        command.add_argument("--scale", type=float, default=1)
+        command.add_argument("--nodes", type=int, default=nodes)
+        command.add_argument("--rounds", type=int, default=2)
+        command.add_argument("--seed", type=int, default=4711)
+        command.add_argument("--queries", type=int, nargs="*", default=list(range(1, 23)))
+        command.add_argument("--store-mib", type=int, default=3000, help="objects of a node")
+        command.add_argument("--memory-mib", type=int, default=6144, help="memory of a node's tasks")
     command = commands.add_parser("transfer")
     command.add_argument("--rows", type=int, default=10_000_000)
     command.add_argument("--rounds", type=int, default=3)

@@ -4,8 +4,6 @@ In: scale, tasks of a stage, rounds. Out: per query the median of each and their
 geometric mean of the ratios: what cutting, encoding and exchanging cost.
 """
 
-import statistics
-
 import queries
 import report
 import staged
@@ -20,12 +18,8 @@ def run(asked):
         texts = tpch.queries(texts)
         with staged.connect(server, (asked.tasks, 1)) as many, server.connect() as one:
             times = queries.measure(many, one, texts, asked.rounds)
-    rows, ratios = [], []
-    for number, (many_s, one_s) in times.items():
-        ratios.append(statistics.median(many_s) / statistics.median(one_s))
-        rows.append([f"Q{number}", statistics.median(many_s) * 1000,
-                     statistics.median(one_s) * 1000, ratios[-1]])
-    rows.append(["geometric mean", "", "", report.geometric_mean(ratios)])
+    rows, mean = report.ratios(times)
+    rows.append(mean)
     about = (f"TPC-H SF {asked.scale:g}, {cores()} threads: {asked.tasks} tasks of one partition "
              f"a stage and one process; medians of {asked.rounds} after a warm-up, by turns.")
     details = {f"Q{number}": {"staged_s": many_s, "local_s": one_s}

@@ -10,6 +10,8 @@ import time
 
 import psycopg
 
+import staged
+
 # Rows of a join that goes by hash between all nodes, megabytes from each to each.
 JOIN = ("SELECT l_returnflag, count(*), sum(o_totalprice), min(o_comment), max(l_comment)"
         " FROM lineitem JOIN orders ON l_orderkey = o_orderkey GROUP BY 1 ORDER BY 1")
@@ -23,7 +25,6 @@ class Outcome:
     error: psycopg.Error | None = None
     notices: list = dataclasses.field(default_factory=list)
     seconds: float = 0.0
-    hit: str | None = None
     attempts: list = dataclasses.field(default_factory=list)
 
     def ran_again(self):
@@ -33,11 +34,7 @@ class Outcome:
 
 def connect(server, runner="ray"):
     """A session whose queries run on Ray, joins by hash on both sides."""
-    connection = server.connect()
-    connection.execute(f"SET mobula.runner = '{runner}'")
-    connection.execute("SET mobula.local_threshold = 0")
-    connection.execute("SET mobula.broadcast_bytes = 0")
-    return connection
+    return staged.on_ray(server, **{"mobula.runner": runner, "mobula.broadcast_bytes": 0})
 
 
 class Asked:

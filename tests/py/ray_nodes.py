@@ -4,11 +4,20 @@ In: how many nodes, their size. Out: the cluster's address; its nodes by Ray's n
 stop them, each of which says whom it hit.
 """
 
+import contextlib
+import json
+import os
 import random
 import signal
+import subprocess
+import sys
 
 import psutil
+import ray
+from ray._private.internal_api import node_stats
 from ray.cluster_utils import Cluster
+
+from process import free_port
 
 # Of a node that runs tasks. Its store takes what it needs of the machine's memory and no more.
 STORE_BYTES = 400 << 20
@@ -34,6 +43,10 @@ class Nodes:
 
     def __exit__(self, *_):
         self.cluster.shutdown()
+
+    def options(self):
+        """Of a server that is to use this cluster."""
+        return ["--ray-address", self.address, "--ray-python", sys.executable]
 
     def add(self):
         """One more; its name."""
@@ -69,6 +82,58 @@ class Nodes:
     @staticmethod
     def _process(node, kind):
         return node.all_processes[kind][0].process
+
+
+class Growing:
+    """A cluster whose autoscaler adds nodes of one CPU, up to two, and takes them away when they idle.
+    Ray's own way to try that on one machine; the nodes are processes of its monitor."""
+
+    PROVIDER = {"type": "fake_multinode", "disable_launch_config_check": True,
+                "disable_node_updaters": True, "foreground_node_launch": True,
+                "use_node_id_as_ip": True}
+    NOTHING = ["head_setup_commands", "worker_setup_commands", "head_start_ray_commands",
+               "worker_start_ray_commands", "setup_commands", "initialization_commands",
+               "cluster_synced_files", "rsync_exclude", "rsync_filter"]
+
+    def __init__(self, folder):
+        port = free_port()
+        self.address = f"{ray.util.get_node_ip_address()}:{port}"
+        kinds = {"head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+                 "small": {"resources": {"CPU": 1, "object_store_memory": STORE_BYTES},
+                           "node_config": {}, "min_workers": 0, "max_workers": 2}}
+        config = folder / "autoscaler.json"
+        config.write_text(json.dumps({
+            "cluster_name": "growing", "max_workers": 2, "auth": {}, "file_mounts": {},
+            "provider": {**self.PROVIDER, "gcs_address": self.address},
+            "available_node_types": kinds, "head_node_type": "head", "upscaling_speed": 1.0,
+            "idle_timeout_minutes": 0.3, "file_mounts_sync_continuously": False,
+            **{name: [] for name in self.NOTHING}}))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block",
+             f"--port={port}", "--num-cpus=0", "--include-dashboard=false",
+             f"--object-store-memory={200 << 20}", f"--autoscaling-config={config}"],
+            env=os.environ | {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        ours = [self.process, *psutil.Process(self.process.pid).children(recursive=True)]
+        for process in ours:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+    options = Nodes.options
+
+
+def stored_bytes(nodes):
+    """What each node's store holds."""
+    def of(node):
+        stats = node_stats(node.node_ip_address, node.node_manager_port, include_memory_info=False)
+        return stats.store_stats.object_store_bytes_used
+    return {name: of(node) for name, node in nodes.nodes.items()}
 
 
 def workers():

@@ -17,6 +17,11 @@ def connect(server, width, **settings):
     return connection
 
 
+def on_ray(server, **settings):
+    """A connection whose queries run on Ray, however small they are."""
+    return connect(server, None, **{"mobula.runner": "ray", "mobula.local_threshold": 0, **settings})
+
+
 def why_local(connection, sql):
     """EXPLAIN's reason for running a query in one process, none when it is staged."""
     lines = [line for (line,) in connection.execute(f"EXPLAIN {sql}").fetchall()]

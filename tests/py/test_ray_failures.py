@@ -2,7 +2,6 @@
 happened. Each test shows that its fault hit."""
 
 import pathlib
-import sys
 
 import psutil
 import pytest
@@ -27,8 +26,7 @@ RECOVERY_S = 60
 
 
 def serve(nodes, data_dir):
-    options = ["--ray-address", nodes.address, "--ray-python", sys.executable]
-    return Mobula(data_dir=data_dir, demo=SCALE, options=options)
+    return Mobula(data_dir=data_dir, demo=SCALE, options=nodes.options())
 
 
 @pytest.fixture(scope="module")

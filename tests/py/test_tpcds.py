@@ -1,6 +1,6 @@
 """TPC-DS, at SF 0.1 unless MOBULA_TESTS_TPCDS_SCALE says otherwise: all 99 answers, through
-psycopg, equal DuckDB's over the same Parquet files, in one process and as stages of tasks of
-several widths.
+psycopg, equal DuckDB's over the same Parquet files, in one process, as stages of tasks of several
+widths, and on three nodes of Ray.
 """
 
 import os
@@ -12,6 +12,7 @@ import tpcds
 from conftest import AGAINST_POSTGRES
 from mobula import Mobula
 from postgres import Postgres
+from ray_nodes import Nodes
 
 SCALE = float(os.environ.get("MOBULA_TESTS_TPCDS_SCALE", "0.1"))
 QUERY_TIMEOUT_S = 600 if AGAINST_POSTGRES else 60  # without indexes, query 14 takes minutes there
@@ -38,9 +39,13 @@ def oracle(folder):
 def tables(folder):
     """A server with the tables; not the one most tests share, where TPC-H has a `customer`."""
     with Postgres() if AGAINST_POSTGRES else Mobula(allow=[folder]) as server:
-        for table in tpcds.TABLES:
-            server.register(table, f"{folder}/{table}/")
+        register(server, folder)
         yield server
+
+
+def register(server, folder):
+    for table in tpcds.TABLES:
+        server.register(table, f"{folder}/{table}/")
 
 
 def test_every_query_is_here(oracle):
@@ -82,6 +87,24 @@ def test_query(clients, oracle, number):
             assert staged.why_local(client, queries[number]) == LOCAL.get(number), width
         wrong = tpcds.difference(client.execute(queries[number]).fetchall(), want)
         assert not wrong, f"{width}: {wrong}"
+
+
+@pytest.fixture(scope="module")
+def ray_client(folder):
+    with Nodes(3) as nodes, Mobula(allow=[folder], options=nodes.options()) as server:
+        register(server, folder)
+        with staged.on_ray(server) as connection:
+            yield connection
+
+
+@pytest.mark.mobula_only
+@pytest.mark.parametrize("number", tpcds.NUMBERS)
+def test_query_on_ray(ray_client, oracle, number):
+    duckdb, queries = oracle
+    want = tpcds.answer(duckdb, queries[number])
+    assert staged.why_local(ray_client, queries[number]) is None
+    wrong = tpcds.difference(ray_client.execute(queries[number]).fetchall(), want)
+    assert not wrong, wrong
 
 
 @pytest.mark.mobula_only

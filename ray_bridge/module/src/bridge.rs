@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -115,7 +115,10 @@ impl Shared {
 
 /// What Python calls when a task has ended: its outcome, or the lost object and Ray's words.
 #[pyclass(frozen)]
-struct Ended(Mutex<Option<oneshot::Sender<End>>>, Arc<AtomicBool>);
+struct Ended(Waiting);
+
+/// Who waits for a task's end; empty when it has ended.
+type Waiting = Arc<Mutex<Option<oneshot::Sender<End>>>>;
 
 enum End {
     Told(Vec<u8>),
@@ -135,7 +138,6 @@ impl Ended {
             Some(outcome) => End::Told(outcome),
             None => End::Failed { lost, words: words.unwrap_or_default(), lack },
         };
-        self.1.store(true, Ordering::Relaxed);
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // The call may have been dropped.
@@ -148,13 +150,13 @@ impl Ended {
 struct Cancelling {
     shared: Arc<Shared>,
     outcome: Option<Py<PyAny>>,
-    has_ended: Arc<AtomicBool>,
+    waiting: Waiting,
 }
 
 impl Drop for Cancelling {
     fn drop(&mut self) {
         let Some(outcome) = self.outcome.take() else { return };
-        let (shared, has_ended) = (Arc::clone(&self.shared), Arc::clone(&self.has_ended));
+        let (shared, waiting) = (Arc::clone(&self.shared), Arc::clone(&self.waiting));
         let outcome = Arc::new(outcome);
         let cancel = move |force: bool| {
             let (shared, outcome) = (Arc::clone(&shared), Arc::clone(&outcome));
@@ -170,7 +172,8 @@ impl Drop for Cancelling {
         tokio::spawn(async move {
             let _ = cancel(false).await;
             tokio::time::sleep(GRACE).await;
-            if !has_ended.load(Ordering::Relaxed) {
+            let runs = waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+            if runs {
                 let _ = cancel(true).await;
             }
             // The last reference goes where Python may be asked.
@@ -189,16 +192,14 @@ impl Bridge for Calls {
         let request = request.into_inner();
         let inputs = request.inputs.clone();
         let (ended, end) = oneshot::channel();
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&has_ended);
+        let waiting: Waiting = Arc::new(Mutex::new(Some(ended)));
+        let ended = Ended(Arc::clone(&waiting));
         let shared = Arc::clone(&self.0);
-        let submitting = spawn_blocking(move || {
-            let ended = Ended(Mutex::new(Some(ended)), told);
-            Python::attach(|py| shared.submit(py, request, ended))
-        });
+        let submitting =
+            spawn_blocking(move || Python::attach(|py| shared.submit(py, request, ended)));
         let mut references = submitting.await.map_err(broken)?.map_err(broken)?.into_iter();
         let mut cancelling =
-            Cancelling { shared: Arc::clone(&self.0), outcome: references.next(), has_ended };
+            Cancelling { shared: Arc::clone(&self.0), outcome: references.next(), waiting };
         let end = end.await.map_err(broken)?;
         cancelling.outcome = None;
         let reply = match end {

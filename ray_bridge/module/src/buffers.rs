@@ -56,15 +56,18 @@ pub async fn parts(buffer: Buffer) -> datafusion::common::Result<Parts> {
     Ok((buffer.rows, partitions, segments))
 }
 
-/// The only buffer, if it is small enough to travel with the report.
-pub fn small(written: &[Parts]) -> Option<Small> {
-    let [(rows, partitions, segments)] = written else { return None };
-    let bytes: usize = segments.iter().map(|segment| segment.0.len()).sum();
-    (bytes <= SMALL_BYTES).then(|| Small {
+/// The buffers, if they are small enough to travel with the report; else none.
+pub fn small(written: &[Parts]) -> Vec<Small> {
+    let segments = written.iter().flat_map(|(.., segments)| segments);
+    if segments.map(|segment| segment.0.len()).sum::<usize>() > SMALL_BYTES {
+        return vec![];
+    }
+    let small = |(rows, partitions, segments): &Parts| Small {
         rows: *rows as u64,
         partitions: partitions.iter().map(|partition| *partition as u64).collect(),
         segments: segments.iter().map(|segment| segment.0.clone()).collect(),
-    })
+    };
+    written.iter().map(small).collect()
 }
 
 /// A buffer from Ray's store.

@@ -4,21 +4,15 @@
 
 use std::time::Duration;
 
-use prost::Message;
 use pyo3::prelude::*;
-use tonic::codegen::http::uri::PathAndQuery;
+use ray_bridge::probe;
+use tonic::Code;
 use tonic::transport::Endpoint;
-use tonic::{Code, Request};
-use tonic_prost::ProstCodec;
 
 /// How long the answer may take; a cluster that is not there is for Ray to say.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// A call that every cluster answers, and that changes nothing.
 const CALL: &str = "/ray.rpc.NodeInfoGcsService/CheckAlive";
-
-/// No fields, or none that matter.
-#[derive(Clone, PartialEq, Message)]
-struct Nothing {}
 
 /// Asks the cluster at `HOST:PORT` without a token; false when nothing comes.
 #[pyfunction]
@@ -32,11 +26,5 @@ pub fn wants_token(py: Python<'_>, address: &str) -> PyResult<bool> {
 
 async fn is_refused(address: &str) -> bool {
     let Ok(endpoint) = Endpoint::try_from(format!("http://{address}")) else { return false };
-    let mut client = tonic::client::Grpc::new(endpoint.connect_lazy());
-    if client.ready().await.is_err() {
-        return false;
-    }
-    let codec = ProstCodec::<Nothing, Nothing>::default();
-    let answer = client.unary(Request::new(Nothing {}), PathAndQuery::from_static(CALL), codec);
-    matches!(answer.await, Err(status) if status.code() == Code::Unauthenticated)
+    probe::call(endpoint.connect_lazy(), CALL).await == Code::Unauthenticated
 }

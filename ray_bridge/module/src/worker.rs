@@ -104,7 +104,7 @@ pub fn run_task<'py>(
                 report: Default::default(),
                 error: Some(told(&error)),
                 node,
-                small: None,
+                small: vec![],
             };
             (outcome, std::iter::repeat_with(nothing).take(buffers_written).collect())
         }

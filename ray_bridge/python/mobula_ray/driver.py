@@ -12,15 +12,17 @@ import ray.autoscaler.sdk
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mobula_ray import _native, state
+from mobula_ray import _native, state, wheel
 from mobula_ray.task import ready, run
 
 
 class Driver:
     """What the native half calls."""
 
-    def __init__(self, worker_options):
+    def __init__(self, worker_options, build):
+        """`build` is that of the package that the nodes have; none when it is sent to them."""
         self.worker_options = worker_options
+        self.build = build
 
     def submit(self, name, task, counts, inputs, buffers, cpus, memory_bytes, node, insists, ended):
         """Starts a task; its outcome's reference, then those of its buffers. `ended` is told.
@@ -31,9 +33,9 @@ class Driver:
             place = NodeAffinitySchedulingStrategy(
                 node, soft=True, _spill_on_unavailable=not insists)
         references = run.options(
-            name=name, num_returns=1 + buffers, num_cpus=cpus, memory=memory_bytes, max_retries=0,
-            scheduling_strategy=place,
-        ).remote(self.worker_options, memory_bytes, task, counts, *inputs)
+            name=name, num_returns=1 + buffers, num_cpus=cpus, memory=memory_bytes if cpus else 0,
+            max_retries=0, scheduling_strategy=place,
+        ).remote(self.build, self.worker_options, memory_bytes, task, counts, *inputs)
         references[0].future().add_done_callback(lambda future: tell(ended, future))
         return references
 
@@ -58,7 +60,7 @@ class Driver:
     def warm(self, node, workers):
         """Has workers ready there: each starts, loads the native half and ends at once."""
         place = NodeAffinitySchedulingStrategy(node, soft=False)
-        task = ready.options(name="mobula warm-up", num_cpus=1, max_retries=0,
+        task = ready.options(name="mobula warm-up", num_cpus=0, max_retries=0,
                              scheduling_strategy=place)
         for _ in range(workers):
             task.remote()
@@ -121,20 +123,25 @@ def end_with_the_server():
     os._exit(0)
 
 
-def connect(address):
-    package = str(pathlib.Path(__file__).parent)
+def connect(address, sends):
+    package = pathlib.Path(__file__).parent
+    if not sends:
+        # Workers look where their driver does; they are to find what is installed.
+        sys.path[:] = [path for path in sys.path if pathlib.Path(path) != package.parent]
     quiet = {"log_to_driver": False, "logging_level": "error"}
     try:
         if address == "local":
             # Its workers inherit where our modules are.
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
-            ray.init(address=address, runtime_env={"py_modules": [package]}, **quiet)
+            environment = {"py_modules": [str(package)]} if sends else None
+            ray.init(address=address, runtime_env=environment, **quiet)
     except Exception as error:  # The server tells its clients the last line.
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def main(options):
     threading.Thread(target=end_with_the_server, daemon=True).start()
-    connect(options["address"])
-    _native.serve(options["socket"], Driver(json.dumps(options["worker"])))
+    connect(options["address"], options["sends"])
+    build = None if options["sends"] else wheel.build()
+    _native.serve(options["socket"], Driver(json.dumps(options["worker"]), build))

@@ -6,11 +6,15 @@ import time
 
 import ray
 
-from mobula_ray import _native
+from mobula_ray import _native, wheel
 
 
 @ray.remote
-def run(options, memory_bytes, task, counts, *buffers):
+def run(build, options, memory_bytes, task, counts, *buffers):
+    # Ray sends this function's code, which may be other than what is installed.
+    if build != wheel.installed():
+        raise RuntimeError("the package mobula_ray of this node is not the server's: install the wheel"
+                           " that `mobula wheel` makes there")
     node = ray.get_runtime_context().get_node_id()
     outcome, written = _native.run_task(node, options, memory_bytes, task, counts, buffers)
     return outcome, *(as_object(*buffer) for buffer in written)

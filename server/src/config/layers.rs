@@ -83,12 +83,17 @@ pub fn command() -> Command {
     for key in KEYS {
         serve = serve.arg(flag(key));
     }
+    let wheel = Command::new("wheel")
+        .about("Makes a wheel of the package that nodes of Ray may have installed (ray_send)")
+        .arg(Arg::new("folder").value_name("FOLDER").default_value("."))
+        .arg(Arg::new("python").long("ray-python").value_name("PROGRAM").default_value("python3"));
     Command::new("mobula")
         .version(env!("CARGO_PKG_VERSION"))
         .about("SQL on Ray through the Postgres protocol")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(serve)
+        .subcommand(wheel)
 }
 
 fn flag(key: &'static Key) -> Arg {

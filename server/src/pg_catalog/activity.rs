@@ -7,18 +7,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 use exec::job::attempt::{AttemptFigures, AttemptState};
 use exec::job::log::StageFigures;
 use ray_bridge::cluster::Ray;
 use ray_bridge::messages::Node;
 
-use super::cells::{self, Cell, Sparse};
+use super::cells::{Cell, Sparse};
 use super::layout::{self, MOBULA, SystemRelation};
+use super::live::{LiveView, Source};
 use crate::queries::{Queries, Query};
 
 /// The database that every query is of.
@@ -31,50 +29,29 @@ pub fn activity_table(
     ray: Option<&Arc<Ray>>,
 ) -> Option<Arc<dyn TableProvider>> {
     let relation = layout::find(MOBULA, name)?;
-    Some(Arc::new(Activity { relation, queries: Arc::clone(queries), ray: ray.cloned() }))
+    let source = Activity { queries: Arc::clone(queries), ray: ray.cloned() };
+    Some(Arc::new(LiveView { relation, source }))
 }
 
 #[derive(Debug)]
 struct Activity {
-    relation: &'static SystemRelation,
     queries: Arc<Queries>,
     ray: Option<Arc<Ray>>,
 }
 
 #[async_trait]
-impl TableProvider for Activity {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.relation.arrow)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    /// The rows are made here and not before: a statement that is prepared once sees what runs
-    /// each time it is executed.
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+impl Source for Activity {
+    async fn rows(&self, of: &SystemRelation) -> Result<Vec<Sparse<'static>>> {
         let all = self.queries.all();
-        let rows: Vec<Sparse<'_>> = match self.relation.name {
+        Ok(match of.name {
             "queries" => all.iter().map(|query| query_row(query)).collect(),
             "nodes" => {
-                let nodes = self.ray.iter().map(|ray| ray.nodes());
-                nodes
-                    .flat_map(|nodes| nodes.usable.iter().map(node_row).collect::<Vec<_>>())
-                    .collect()
+                let nodes = self.ray.as_ref().map(|ray| ray.nodes()).unwrap_or_default();
+                nodes.usable.iter().map(node_row).collect()
             }
             "stages" => all.iter().flat_map(|query| stage_rows(query)).collect(),
             _ => all.iter().flat_map(|query| task_rows(query)).collect(),
-        };
-        let batch = cells::batch_from_sparse(&self.relation.arrow, rows)?;
-        let table = MemTable::try_new(self.schema(), vec![vec![batch]])?;
-        table.scan(state, projection, filters, limit).await
+        })
     }
 }
 

@@ -5,29 +5,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 use ray_bridge::cluster::Ray;
 use serde_json::{Map, Value};
 
-use super::cells::{self, Cell, Sparse};
+use super::cells::{Cell, Sparse};
 use super::layout::{self, RAY, SystemRelation};
+use super::live::{LiveView, Source};
 use crate::error::{PgError, SqlState};
 
 /// A view of schema `ray`, if it has one of that name.
 pub fn ray_table(name: &str, ray: Option<&Arc<Ray>>) -> Option<Arc<dyn TableProvider>> {
     let relation = layout::find(RAY, name)?;
-    Some(Arc::new(RayState { relation, ray: ray.cloned() }))
+    Some(Arc::new(LiveView { relation, source: RayState(ray.cloned()) }))
 }
 
 #[derive(Debug)]
-struct RayState {
-    relation: &'static SystemRelation,
-    ray: Option<Arc<Ray>>,
-}
+struct RayState(Option<Arc<Ray>>);
 
 /// Ray is asked for, and there is none.
 pub(crate) fn no_ray() -> PgError {
@@ -37,41 +32,20 @@ pub(crate) fn no_ray() -> PgError {
 }
 
 #[async_trait]
-impl TableProvider for RayState {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.relation.arrow)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+impl Source for RayState {
+    async fn rows(&self, of: &SystemRelation) -> Result<Vec<Sparse<'static>>> {
         let none = || DataFusionError::External(Box::new(no_ray()));
-        let told = self.ray.as_ref().ok_or_else(none)?.state(self.relation.name).await?;
+        let told = self.0.as_ref().ok_or_else(none)?.state(of.name).await?;
         let unreadable = |error| DataFusionError::External(Box::new(error));
-        let rows = told.iter().map(|row| serde_json::from_str::<Map<String, Value>>(row));
-        let rows: Vec<_> = rows.collect::<Result<_, serde_json::Error>>().map_err(unreadable)?;
-        let rows = rows.iter().map(|row| self.cells(row)).collect();
-        let batch = cells::batch_from_sparse(&self.relation.arrow, rows)?;
-        let table = MemTable::try_new(self.schema(), vec![vec![batch]])?;
-        table.scan(state, projection, filters, limit).await
+        let row = |told: &String| serde_json::from_str(told).map(|row| cells(of, &row));
+        told.iter().map(row).collect::<Result<_, serde_json::Error>>().map_err(unreadable)
     }
 }
 
-impl RayState {
-    /// A row's values under our names; what a later Ray may add is left out.
-    fn cells<'a>(&self, row: &'a Map<String, Value>) -> Sparse<'a> {
-        let known = |name: &str| self.relation.columns.iter().any(|column| column.name == name);
-        let cells = row.iter().filter(|(name, _)| known(name));
-        cells.map(|(name, value)| (name.as_str(), cell(value))).collect()
-    }
+/// A row's values under our names; what a later Ray may add is left out.
+fn cells(of: &SystemRelation, row: &Map<String, Value>) -> Sparse<'static> {
+    let known = of.columns.iter().map(|column| column.name);
+    known.filter_map(|name| Some((name, cell(row.get(name)?)))).collect()
 }
 
 fn cell(value: &Value) -> Cell {
