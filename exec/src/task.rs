@@ -52,8 +52,8 @@ pub struct TaskPlan {
     pub threads: usize,
     /// CPUs that its job may have at a time; does not travel.
     pub cpus_max: usize,
-    /// Whether it only works on what other stages wrote, and only the query's head reads the rows: a
-    /// cluster may run it where the head is. Does not travel.
+    /// Whether it only works on what other stages wrote, and only the query's head reads the rows:
+    /// a cluster may run it where the head is. Does not travel.
     pub is_last: bool,
 }
 

@@ -191,17 +191,18 @@ impl Ray {
         }
     }
 
-    /// Waits for a task's end; or until it is known that it will not come, or not soon.
+    /// Waits for a task's end; or until it is known that it will not come, or not soon. `losses` is
+    /// how many nodes were lost when it was known that all is there that the task reads.
     async fn reply(
         &self,
         request: RunRequest,
         mut connection: Connection,
         reads: &[Read],
+        mut losses: usize,
         watch: &AttemptWatch,
     ) -> Result<RunReply> {
         let (name, cpus) = (request.name.clone(), request.cpus as usize);
         let mut nodes = self.nodes.clone();
-        let mut losses = nodes.borrow_and_update().losses;
         let mut ask = connection.clone();
         let call = connection.client.run(request);
         tokio::pin!(call);
@@ -219,6 +220,9 @@ impl Ray {
                     }
                     is_lost = now.losses > losses;
                     losses = now.losses;
+                    if !is_lost {
+                        continue;
+                    }
                 }
                 _ = look.tick(), if !runs => {}
                 _ = beat.tick() => {
@@ -293,6 +297,7 @@ impl Ray {
                 output: (id.stage, id.task),
                 part: Part { node: Arc::clone(&node), bytes },
                 small,
+                nodes: self.nodes.clone(),
                 release: self.release.clone(),
             }) as Arc<dyn TaskOutput>
         };
@@ -362,7 +367,7 @@ impl Cluster for Ray {
             node,
             insists,
         };
-        let reply = self.reply(request, connection.clone(), &reads, watch).await?;
+        let reply = self.reply(request, connection.clone(), &reads, nodes.losses, watch).await?;
         self.done(id, reply, &reads, &connection, asked)
     }
 }

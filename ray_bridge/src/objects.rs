@@ -11,12 +11,13 @@ use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
 use exec::cluster::{Failure, Inputs, TaskOutput};
 use exec::output::{Buffer, Segment};
 use exec::spool::Kept;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::SMALL_BYTES;
 use crate::cluster::NODE_LOST;
 use crate::driver::Connection;
 use crate::messages::{FetchRequest, Objects, Small};
+use crate::nodes::Nodes;
 use crate::place::Part;
 
 /// Where numbers of objects go that nobody wants any more.
@@ -31,6 +32,7 @@ pub(crate) struct Object {
     pub(crate) part: Part,
     /// Its content, if that came with the report.
     pub(crate) small: Option<Arc<Buffer>>,
+    pub(crate) nodes: watch::Receiver<Arc<Nodes>>,
     pub(crate) release: Release,
 }
 
@@ -51,14 +53,17 @@ impl Object {
     fn lost(&self) -> Failure {
         Failure::Lost { outputs: vec![self.output], words: NODE_LOST.to_owned() }
     }
-}
 
-#[async_trait]
-impl TaskOutput for Object {
-    async fn fetch(&self) -> Result<Arc<Buffer>> {
-        if let Some(small) = &self.small {
-            return Ok(Arc::clone(small));
+    /// Waits until it is known that it went with its node.
+    async fn loss(&self) {
+        let mut nodes = self.nodes.clone();
+        if nodes.wait_for(|nodes| self.part.is_lost(nodes)).await.is_err() {
+            // Without a cluster nobody knows.
+            std::future::pending::<()>().await;
         }
+    }
+
+    async fn fetched(&self) -> Result<Arc<Buffer>> {
         let mut client = self.connection.client.clone();
         let reply = client.fetch(FetchRequest { id: self.id }).await;
         let mut pieces = reply.map_err(gone)?.into_inner();
@@ -80,6 +85,20 @@ impl TaskOutput for Object {
             segments.push(Segment { partition: size(partition)?, stream });
         }
         Ok(Arc::new(Buffer { segments, rows: size(first.rows)? }))
+    }
+}
+
+#[async_trait]
+impl TaskOutput for Object {
+    async fn fetch(&self) -> Result<Arc<Buffer>> {
+        if let Some(small) = &self.small {
+            return Ok(Arc::clone(small));
+        }
+        tokio::select! {
+            buffer = self.fetched() => buffer,
+            // Ray would say so half a minute later.
+            () = self.loss() => Err(self.lost().into()),
+        }
     }
 }
 
@@ -130,5 +149,44 @@ pub(crate) async fn releasing(mut released: mpsc::UnboundedReceiver<(Connection,
             // A driver that is gone has released all.
             let _ = client.release(Objects { ids }).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tonic::transport::Endpoint;
+
+    use super::*;
+    use crate::messages::Node;
+    use crate::place::STORED_BYTES_MIN;
+    use crate::service::bridge_client::BridgeClient;
+
+    #[tokio::test]
+    async fn a_lost_node_is_not_waited_for() {
+        // It accepts and never answers, as a driver does that waits for Ray.
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", silent.local_addr().expect("its address"));
+        let channel = Endpoint::try_from(address).expect("an address").connect_lazy();
+        let node = Node { id: "a".to_owned(), ..Node::default() };
+        let (tell, nodes) =
+            watch::channel(Arc::new(Nodes { usable: vec![node], ..Nodes::default() }));
+        let object = Object {
+            connection: Connection { client: BridgeClient::new(channel), number: 1 },
+            id: 1,
+            output: (2, 3),
+            part: Part { node: "a".into(), bytes: STORED_BYTES_MIN },
+            small: None,
+            nodes,
+            release: mpsc::unbounded_channel().0,
+        };
+        let fetching = object.fetch();
+        tokio::pin!(fetching);
+        let soon = std::time::Duration::from_millis(50);
+        tokio::time::timeout(soon, &mut fetching).await.expect_err("it waits");
+        tell.send_replace(Arc::default());
+        let error = fetching.await.expect_err("it is lost");
+        let lost = Failure::of(&error);
+        assert!(matches!(lost, Some(Failure::Lost { outputs, .. }) if *outputs == [(2, 3)]));
     }
 }

@@ -1,5 +1,5 @@
-//! What a task reads. In: outputs of earlier tasks. Out: the same as the driver knows them, and where
-//! they are; which of them are lost, with whose output.
+//! What a task reads. In: outputs of earlier tasks. Out: the same as the driver knows them, and
+//! where they are; which of them are lost, with whose output.
 
 use std::any::Any;
 

@@ -7,8 +7,11 @@ tuples, or the error's words; and the seconds it took. Run by `on_daft.py`.
 import multiprocessing.connection
 import os
 import pathlib
+import re
 import sys
 import time
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main():
@@ -28,7 +31,8 @@ def main():
                 columns = daft.sql(sql, **tables).collect().to_pydict()
                 rows, error = list(zip(*columns.values())), None
             except Exception as failed:  # Whatever it is, it is the result.
-                rows, error = None, f"{type(failed).__name__}: {' '.join(str(failed).split())}"
+                words = " ".join(COLOURS.sub("", str(failed)).split())
+                rows, error = None, f"{type(failed).__name__}: {words}"
             asked.send((rows, error, time.monotonic() - began))
 
 

@@ -46,18 +46,19 @@ def run(asked):
             rows.append(cells)
     about = (f"TPC-H SF {asked.scale:g}, {asked.nodes} nodes of Ray of one CPU on this machine; a node is"
              f" removed while it holds outputs. Milliseconds; seed {asked.seed}.")
-    titles = ["query", "Mobula", "with the loss", "tasks run again", "Daft", "with the loss", ""]
+    titles = ["query", "Mobula", "Mobula with the loss", "tasks run again",
+              "Daft", "Daft with the loss"]
     report.publish(asked, f"lost-node-{asked.scale:g}", about, titles, rows)
 
 
 def lose(engine, nodes, folder, number, text, want, chance):
-    """Cells: usual time, time with the loss or what happened, what the engine tells."""
+    """Cells: usual time, time with the loss or what happened, and what the engine tells if it does."""
     with engine(nodes, folder) as subject:
         for _ in range(2):
             rows, error, usual_s = subject.ask(number, text)
             error = error or tpch.difference(number, rows, want)
             if error:
-                return ["-", error[:50], ""]
+                return ["-", error[:50], *subject.told()]
         for _ in range(TRIES):
             got = {}
             asked = threading.Thread(target=lambda: got.update(end=subject.ask(number, text)))
@@ -73,9 +74,9 @@ def lose(engine, nodes, folder, number, text, want, chance):
                 told = subject.told()
                 nodes.add()
                 subject.whole(len(nodes.nodes))
-                return [usual_s * 1000, error[:50] if error else seconds * 1000, told]
+                return [usual_s * 1000, error[:50] if error else seconds * 1000, *told]
             asked.join()
-    return [usual_s * 1000, "it ended before", ""]
+    return [usual_s * 1000, "it ended before", *subject.told()]
 
 
 def holder(nodes, before, asked, half, chance):
@@ -120,7 +121,7 @@ class OnMobula:
         again = self.look.execute(
             "SELECT count(*) FROM mobula.tasks WHERE attempt > 1 AND query_id ="
             " (SELECT max(query_id) FROM mobula.queries WHERE runner = 'ray')").fetchone()
-        return again[0]
+        return list(again)
 
     def whole(self, count):
         usable = "SELECT count(*) FROM mobula.nodes WHERE cpus > 0 AND cpus_free > 0"
@@ -130,11 +131,14 @@ class OnMobula:
 class OnDaft(on_daft.Daft):
     """Daft, a new session of it for each query."""
 
+    def __init__(self, nodes, folder):
+        super().__init__(nodes.address, folder)
+
     def ask(self, _number, text):
         return super().ask(text, DEADLINE_S)
 
     def told(self):
-        return ""
+        return []
 
     def whole(self, _count):
         pass

@@ -3,6 +3,7 @@
     python tests/bench/run.py tpch --scale 1          against DuckDB over the same files
     python tests/bench/run.py staged --tasks 2        stages of tasks, against one process
     python tests/bench/run.py ray --nodes 2           the same on Ray, on this machine
+    python tests/bench/run.py ray-latency             small queries and cancels on Ray
     python tests/bench/run.py daft --nodes 2          both on Ray, against Daft
     python tests/bench/run.py lost-node --nodes 3     a node lost in each query, Daft the same
     python tests/bench/run.py transfer                10 M rows, against PostgreSQL
@@ -31,6 +32,7 @@ import connections  # noqa: E402
 import lost_node  # noqa: E402
 import queries  # noqa: E402
 import ray_daft  # noqa: E402
+import ray_latency  # noqa: E402
 import ray_queries  # noqa: E402
 import round_trips  # noqa: E402
 import slow_reader  # noqa: E402
@@ -41,6 +43,7 @@ COMMANDS = {
     "tpch": queries.run,
     "staged": staged_queries.run,
     "ray": ray_queries.run,
+    "ray-latency": ray_latency.run,
     "daft": ray_daft.run,
     "lost-node": lost_node.run,
     "transfer": transfer.run,
@@ -78,6 +81,9 @@ def arguments():
         command.add_argument("--queries", type=int, nargs="*", default=list(range(1, 23)))
         command.add_argument("--store-mib", type=int, default=3000, help="objects of a node")
         command.add_argument("--memory-mib", type=int, default=6144, help="memory of a node's tasks")
+    command = commands.add_parser("ray-latency")
+    command.add_argument("--nodes", type=int, default=2)
+    command.add_argument("--rounds", type=int, default=10)
     command = commands.add_parser("transfer")
     command.add_argument("--rows", type=int, default=10_000_000)
     command.add_argument("--rounds", type=int, default=3)
