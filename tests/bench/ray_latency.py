@@ -25,7 +25,7 @@ SMALL_ROUNDS = 100
 FIRST = "SELECT sum(l_tax) FROM lineitem"
 LONG = ("SELECT count(*) FROM lineitem a, lineitem b, lineitem c WHERE a.l_tax + b.l_tax < c.l_tax")
 # Of TPC-H; so small that where a query runs is not what it reads.
-SCALE = 0.01
+SCALE = 0.1
 
 
 def run(asked):
@@ -41,7 +41,7 @@ def run(asked):
                           "-c", "SET mobula.local_threshold = 0", "-c", LONG, server.uri]
             with psql(begin_long, asked.nodes):
                 rows.append(["the same beside a query that has all CPUs", *small_ms(client)])
-            with staged.on_ray(server, **{"mobula.local_threshold": "64MiB"}) as here:
+            with staged.on_ray(server, **{"mobula.local_threshold": 64 << 20}) as here:
                 with psql(begin_long, asked.nodes):
                     rows.append(["the same, below mobula.local_threshold", *small_ms(here)])
             freed = []
