@@ -258,7 +258,7 @@ impl Ray {
         }
     }
 
-    /// Whether a task that fetches what it reads since then would do better elsewhere, or once more.
+    /// Whether a task that fetches what it reads since then would do better when it is asked again.
     /// Ray may ask a lost node for an object, and another one only after 10 and 20 seconds.
     fn is_stalled(&self, fetching: Option<Instant>) -> bool {
         let lost = self.nodes().lost.is_some_and(|lost| lost.elapsed() < LOSS_FELT);
