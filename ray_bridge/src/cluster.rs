@@ -37,9 +37,6 @@ const READY_MAX: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(2);
 /// When it is looked where a task runs, and whether it does.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long after a loss fetching is watched, and how long it may take then.
-const LOSS_FELT: Duration = Duration::from_secs(60);
-const FETCH_MAX: Duration = Duration::from_secs(4);
 /// When a task that waits for other tasks of ours is said to wait.
 const WAIT_MAX: Duration = Duration::from_secs(4);
 
@@ -212,7 +209,6 @@ impl Ray {
         let mut beat = tokio::time::interval(BEAT_EVERY);
         let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         let mut runs = false;
-        let mut fetching = None;
         loop {
             let mut is_lost = false;
             tokio::select! {
@@ -235,34 +231,21 @@ impl Ray {
                 }
             }
             let due = Instant::now() + if is_lost { SETTLE } else { Duration::ZERO };
-            let place = tokio::select! {
+            let node = tokio::select! {
                 reply = &mut call => return Ok(reply.map_err(gone)?.into_inner()),
-                place = self.whereabouts.of(&name, due, &mut ask) => place,
+                node = self.whereabouts.of(&name, due, &mut ask) => node,
             };
-            let fetches = place.as_ref().is_some_and(|place| !place.runs);
-            fetching = fetches.then(|| fetching.unwrap_or_else(Instant::now));
-            match place {
+            match node {
                 // It goes on if it runs, for then it has all it reads.
-                Some(place) if place.runs && self.nodes().has(&place.node) => {
+                Some(node) if self.nodes().has(&node) => {
                     runs = true;
-                    watch.started_on(&place.node);
+                    watch.started_on(&node);
                 }
                 _ if is_lost => return Err(self.lost(reads).into()),
-                _ if self.is_stalled(fetching) => {
-                    let words = "inputs did not arrive".to_owned();
-                    return Err(Failure::Lost { outputs: vec![], words }.into());
-                }
                 _ if self.nodes().cpus_free() < cpus => watch.waits(cpus),
                 _ => {}
             }
         }
-    }
-
-    /// Whether a task that fetches what it reads since then would do better when it is asked again.
-    /// Ray may ask a lost node for an object, and another one only after 10 and 20 seconds.
-    fn is_stalled(&self, fetching: Option<Instant>) -> bool {
-        let lost = self.nodes().lost.is_some_and(|lost| lost.elapsed() < LOSS_FELT);
-        lost && fetching.is_some_and(|since| since.elapsed() > FETCH_MAX)
     }
 
     /// A node is lost, and a task with it, or what the task would have read.

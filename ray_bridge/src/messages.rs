@@ -202,12 +202,12 @@ pub struct Node {
 /// Where tasks of ours are that have not ended, as far as Ray knows; it is a second behind.
 #[derive(Clone, PartialEq, Message)]
 pub struct PlacesReply {
-    /// Those that have a place.
+    /// Those that run.
     #[prost(message, repeated, tag = "1")]
-    pub places: Vec<Place>,
+    pub running: Vec<Place>,
 }
 
-/// Where a task is.
+/// Where a task runs.
 #[derive(Clone, PartialEq, Message)]
 pub struct Place {
     /// The task's, see [`RunRequest::name`].
@@ -216,9 +216,6 @@ pub struct Place {
     /// The node's.
     #[prost(string, tag = "2")]
     pub node: String,
-    /// Whether it runs; else it waits there for what it reads.
-    #[prost(bool, tag = "3")]
-    pub runs: bool,
 }
 
 /// Have workers ready on a node.

@@ -31,8 +31,6 @@ pub struct Nodes {
     pub usable: Vec<Node>,
     /// How many were lost since the start.
     pub losses: usize,
-    /// When one was lost last.
-    pub lost: Option<Instant>,
     /// Whether Ray counts on some that we do not.
     pub doubtful: bool,
     /// Whether Ray itself does not answer any more.
@@ -51,12 +49,8 @@ impl Nodes {
         told.retain(|node| health.get(&node.id).is_none_or(Health::is_well));
         let doubtful = told.len() < count;
         told.sort_by(|one, other| one.id.cmp(&other.id));
-        let Self { losses, lost, .. } = *self;
-        let mut next = Self { usable: told, losses, lost, doubtful, unheard: false };
+        let mut next = Self { usable: told, losses: self.losses, doubtful, unheard: false };
         next.losses += self.usable.iter().filter(|node| !next.has(&node.id)).count();
-        if next.losses > losses {
-            next.lost = Some(Instant::now());
-        }
         next
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::driver::Connection;
-use crate::messages::{Nothing, Place};
+use crate::messages::Nothing;
 
 /// How long Ray may take to tell.
 const TELL_MAX: Duration = Duration::from_secs(5);
@@ -20,23 +20,23 @@ pub(crate) struct Whereabouts {
     told: Mutex<Option<(Instant, Places)>>,
 }
 
-/// By the tasks' names.
-type Places = Arc<HashMap<String, Place>>;
+/// The node of each task that runs, by the task's name.
+type Places = Arc<HashMap<String, String>>;
 
 impl Whereabouts {
-    /// Where a task is, as it was then or later; none when it has no place as far as Ray knows, or
-    /// Ray does not tell.
+    /// The node where a task runs, as it was then or later; none when it does not run as far as Ray
+    /// knows, or Ray does not tell.
     pub(crate) async fn of(
         &self,
         name: &str,
         due: Instant,
         connection: &mut Connection,
-    ) -> Option<Place> {
+    ) -> Option<String> {
         tokio::time::sleep_until(due).await;
         self.since(due, connection).await?.get(name).cloned()
     }
 
-    /// Where each task is, as it was then or later.
+    /// The node of each task that runs, as it was then or later.
     async fn since(&self, due: Instant, connection: &mut Connection) -> Option<Places> {
         let mut told = self.told.lock().await;
         if let Some((at, places)) = &*told
@@ -46,8 +46,8 @@ impl Whereabouts {
         }
         let at = Instant::now();
         let asked = tokio::time::timeout(TELL_MAX, connection.client.places(Nothing {})).await;
-        let told_now = asked.ok()?.ok()?.into_inner().places;
-        let places = told_now.into_iter().map(|place| (place.name.clone(), place)).collect();
+        let running = asked.ok()?.ok()?.into_inner().running;
+        let places = running.into_iter().map(|place| (place.name, place.node)).collect();
         let places = Arc::new(places);
         *told = Some((at, Arc::clone(&places)));
         Some(places)

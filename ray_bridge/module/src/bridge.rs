@@ -278,9 +278,9 @@ impl Bridge for Calls {
     }
 
     async fn places(&self, _: Request<Nothing>) -> Result<Response<PlacesReply>, Status> {
-        let places: Vec<(String, String, bool)> = self.ask("places", ()).await?;
-        let place = |(name, node, runs)| Place { name, node, runs };
-        Ok(Response::new(PlacesReply { places: places.into_iter().map(place).collect() }))
+        let running: Vec<(String, String)> = self.ask("places", ()).await?;
+        let running = running.into_iter().map(|(name, node)| Place { name, node }).collect();
+        Ok(Response::new(PlacesReply { running }))
     }
 
     async fn warm(&self, request: Request<WarmRequest>) -> Result<Response<Nothing>, Status> {

@@ -54,7 +54,7 @@ class Driver:
         return state.nodes(), ray.get_runtime_context().get_node_id()
 
     def places(self):
-        """Name and node of each task of ours that has a place, and whether it runs."""
+        """Name and node of each task of ours that runs."""
         return state.running(ray.get_runtime_context().get_job_id())
 
     def warm(self, node, workers):

@@ -10,8 +10,6 @@ from ray.core.generated import common_pb2
 # Of `common.proto`'s TaskStatus: a task that runs, also while it waits for what it asked for.
 RUNS = 8
 RUNNING = {RUNS, 9, 10}
-# It has a place, and waits for what it reads to get there.
-FETCHING = {4, 13}
 ENDED = {11, 12}
 
 
@@ -31,14 +29,12 @@ def nodes():
 
 
 def running(job):
-    """Name and node of each task of a job that runs or fetches what it reads, and whether it runs; what
-    Ray was told a second ago."""
+    """Name and node of each task of a job that runs; what Ray was told a second ago."""
     found = []
     for event in ray_state._get_all_task_events():
         times = event.state_updates.state_ts_ns.keys()
-        runs = bool(RUNNING & times)
-        if event.job_id.hex() == job and not ENDED & times and (runs or FETCHING & times):
-            found.append((event.task_info.name, event.state_updates.node_id.hex(), runs))
+        if event.job_id.hex() == job and not ENDED & times and RUNNING & times:
+            found.append((event.task_info.name, event.state_updates.node_id.hex()))
     return found
 
 
