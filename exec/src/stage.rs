@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::exchange::ExchangeExec;
@@ -78,12 +78,9 @@ pub struct Work {
 impl Work {
     /// Whether it takes nothing but what other stages wrote: no files, nothing of its own making.
     pub fn reads_only_stages(&self) -> bool {
-        let mut only = true;
-        let _ = self.plan.apply(|node| {
-            only &= !node.children().is_empty() || node.is::<ExchangeExec>();
-            Ok(TreeNodeRecursion::Continue)
-        });
-        only
+        let other =
+            self.plan.exists(|node| Ok(node.children().is_empty() && !node.is::<ExchangeExec>()));
+        other.is_ok_and(|other| !other)
     }
 }
 

@@ -78,9 +78,17 @@ impl TaskPlan {
             false => Determinism::Indeterminate,
         };
         let TaskBytes { plan, settings, keys, threads, .. } = task;
-        let threads = size(threads);
-        let (cpus_max, is_last) = Default::default();
-        Ok(Self { plan, settings, output, keys, determinism, threads, cpus_max, is_last })
+        Ok(Self {
+            plan,
+            settings,
+            output,
+            keys,
+            determinism,
+            threads: size(threads),
+            // For who hands tasks out, not for who runs them.
+            cpus_max: 0,
+            is_last: false,
+        })
     }
 }
 

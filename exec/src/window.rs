@@ -83,8 +83,7 @@ impl Window {
         let asked = {
             let mut state = self.state();
             if state.has_room(ask) {
-                let extra = state.take(ask);
-                return Permit { window: self.clone(), ask, extra };
+                return self.permit(ask, &mut state);
             }
             state.wait(ask)
         };
@@ -99,15 +98,21 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn permit(&self, ask: Ask, state: &mut State) -> Permit {
+        state.running += ask.cpus;
+        *state.of_job.entry(ask.job).or_default() += ask.cpus;
+        Permit { window: self.clone(), ask, extra: state.running > state.slots }
+    }
+
     /// Hands room to those whose turn it is.
     fn hand_out(&self) {
         loop {
             let mut state = self.state();
             let Some((ask, asker)) = state.next() else { return };
-            let extra = state.take(ask);
+            let permit = self.permit(ask, &mut state);
             drop(state);
             // One that does not wait any more drops its permit, which hands out again.
-            let _ = asker.send(Permit { window: self.clone(), ask, extra });
+            let _ = asker.send(permit);
         }
     }
 }
@@ -119,13 +124,6 @@ impl State {
             None => self.running == 0 || self.running + ask.cpus <= 2 * self.slots,
             Some(has) => self.running + ask.cpus <= self.slots && has + ask.cpus <= ask.cpus_max,
         }
-    }
-
-    /// Whether that is more than there is.
-    fn take(&mut self, ask: Ask) -> bool {
-        self.running += ask.cpus;
-        *self.of_job.entry(ask.job).or_default() += ask.cpus;
-        self.running > self.slots
     }
 
     fn wait(&mut self, ask: Ask) -> oneshot::Receiver<Permit> {

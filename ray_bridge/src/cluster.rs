@@ -366,6 +366,7 @@ impl Cluster for Ray {
             task: task.encode().into(),
             node,
             insists,
+            asks: nodes.doubtful,
         };
         let reply = self.reply(request, connection.clone(), &reads, nodes.losses, watch).await?;
         self.done(id, reply, &reads, &connection, asked)

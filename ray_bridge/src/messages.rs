@@ -30,6 +30,9 @@ pub struct RunRequest {
     /// Whether it rather waits for that node than to run elsewhere.
     #[prost(bool, tag = "8")]
     pub insists: bool,
+    /// Whether its worker asks for what it reads, and not Ray before it starts.
+    #[prost(bool, tag = "9")]
+    pub asks: bool,
 }
 
 /// Buffers by the numbers that the driver gave them.

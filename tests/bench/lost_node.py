@@ -10,8 +10,6 @@ import random
 import threading
 import time
 
-import psycopg
-
 import on_daft
 import report
 import staged
@@ -29,14 +27,8 @@ TRIES = 5
 def run(asked):
     size = {"cpus": 1, "store_bytes": asked.store_mib << 20, "memory_bytes": asked.memory_mib << 20}
     chance = random.Random(asked.seed)
+    folder, texts, answers = on_daft.prepared(asked)
     with Nodes(asked.nodes, **size) as nodes:
-        data_dir = asked.work / f"tpch-{asked.scale:g}"
-        folder = asked.work / f"duckdb-{asked.scale:g}"
-        with Mobula(data_dir=data_dir, demo=asked.scale, options=nodes.options()) as server:
-            on_daft.files(server.demo_files(), folder)
-        with tpch.oracle({table: f"{folder}/{table}/*.parquet" for table in tpch.TABLES}) as oracle:
-            texts = {n: text for n, text in tpch.queries(oracle).items() if n in asked.queries}
-            answers = {n: oracle.execute(text).fetchall() for n, text in texts.items()}
         rows = []
         for number, text in texts.items():
             cells = [f"Q{number}"]
@@ -100,8 +92,7 @@ class OnMobula:
 
     def __enter__(self):
         self.server.start()
-        for table in tpch.TABLES:
-            self.server.register(table, f"{self.folder}/{table}/")
+        on_daft.register(self.server, self.folder)
         self.client = staged.on_ray(self.server)
         self.look = self.server.connect()
         return self
@@ -110,18 +101,13 @@ class OnMobula:
         self.server.close()
 
     def ask(self, number, text):
-        began, rows, error = time.monotonic(), None, None
-        try:
-            rows = self.client.execute(tpch.adapted(number, text)).fetchall()
-        except psycopg.Error as failed:
-            error = f"{failed.sqlstate}: {failed}"
-        return rows, error, time.monotonic() - began
+        return on_daft.timed(self.client, number, text)
 
     def told(self):
         again = self.look.execute(
             "SELECT count(*) FROM mobula.tasks WHERE attempt > 1 AND query_id ="
             " (SELECT max(query_id) FROM mobula.queries WHERE runner = 'ray')").fetchone()
-        return list(again)
+        return again
 
     def whole(self, count):
         usable = "SELECT count(*) FROM mobula.nodes WHERE cpus > 0 AND cpus_free > 0"
@@ -138,7 +124,7 @@ class OnDaft(on_daft.Daft):
         return super().ask(text, DEADLINE_S)
 
     def told(self):
-        return []
+        return ()
 
     def whole(self, _count):
         pass

@@ -6,8 +6,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
+
+import psycopg
 
 import tpch
+from mobula import Mobula
 
 SESSION = pathlib.Path(__file__).with_name("daft_session.py")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "DAFT_ANALYTICS_ENABLED": "0", "DAFT_PROGRESS_BAR": "0",
@@ -45,10 +49,29 @@ class Daft:
         return self.session.recv()
 
 
-def files(demo_files, folder):
-    """TPC-H as DuckDB writes it, once: files of neither engine. The folder."""
-    if folder.exists():
-        return folder
+def timed(client, number, sql):
+    """A query of TPC-H by Mobula, as `Daft.ask` tells it: rows, error, seconds."""
+    rows, error, began = None, None, time.monotonic()
+    try:
+        rows = client.execute(tpch.adapted(number, sql)).fetchall()
+    except psycopg.Error as failed:
+        error = f"{failed.sqlstate}: {failed}"
+    return rows, error, time.monotonic() - began
+
+
+def prepared(asked):
+    """The folder of files for both, {number: text} of the queries asked for, {number: answer}."""
+    folder = asked.work / f"duckdb-{asked.scale:g}"
+    if not folder.exists():
+        with Mobula(data_dir=asked.work / f"tpch-{asked.scale:g}", demo=asked.scale) as server:
+            write(server.demo_files(), folder)
+    with tpch.oracle({table: f"{folder}/{table}/*.parquet" for table in tpch.TABLES}) as oracle:
+        texts = {n: text for n, text in tpch.queries(oracle).items() if n in asked.queries}
+        return folder, texts, {n: oracle.execute(text).fetchall() for n, text in texts.items()}
+
+
+def write(demo_files, folder):
+    """TPC-H as DuckDB writes it: files of neither engine."""
     made = folder.with_suffix(".new")
     with tpch.oracle(demo_files) as duckdb:
         for table in tpch.TABLES:
@@ -56,4 +79,9 @@ def files(demo_files, folder):
             duckdb.execute(f"COPY {table} TO '{made}/{table}' (FORMAT parquet, FILE_SIZE_BYTES '64MB',"
                            " ROW_GROUP_SIZE 250000, OVERWRITE)")
     made.rename(folder)
-    return folder
+
+
+def register(server, folder):
+    """Makes these files the server's tables."""
+    for table in tpch.TABLES:
+        server.register(table, f"{folder}/{table}/")

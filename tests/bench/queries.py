@@ -21,16 +21,9 @@ def run(asked):
         with server.connect() as client:
             compare(client, oracle, queries)
             times = measure(client, oracle, queries, asked.rounds)
-    rows, mean = report.ratios(times)
-    totals = [sum(row[column] for row in rows) for column in (1, 2)]
-    rows.append(["total", *totals, totals[0] / totals[1]])
-    rows.append(mean)
     about = (f"TPC-H SF {asked.scale:g}, {cores()} threads, Parquet; medians of {asked.rounds} "
              "after a warm-up, by turns; ratio below 1: Mobula is faster.")
-    details = {f"Q{number}": {"mobula_s": ours, "duckdb_s": theirs}
-               for number, (ours, theirs) in times.items()}
-    titles = ["query", "Mobula ms", "DuckDB ms", "ratio"]
-    report.publish(asked, f"tpch-{asked.scale:g}", about, titles, rows, details)
+    report.publish_ratios(asked, f"tpch-{asked.scale:g}", about, ("Mobula", "DuckDB"), times)
 
 
 def compare(client, oracle, queries):

@@ -5,25 +5,26 @@ In: nodes of one CPU, rounds. Out: medians and slowest in ms.
 """
 
 import os
+import pathlib
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+from unittest import mock
 
 import debian
 import report
 import staged
-from mobula import Mobula, binary
+from mobula import Mobula
 from process import wait_until
-from ray_nodes import Nodes, workers
+from ray_faults import LONG
+from ray_nodes import Nodes, install_wheel, workers
 
 SMALL = "SELECT n_regionkey, count(*), sum(n_nationkey) FROM small GROUP BY 1 ORDER BY 1"
 SMALL_FILES = 12
 SMALL_ROUNDS = 100
 FIRST = "SELECT sum(l_tax) FROM lineitem"
-LONG = ("SELECT count(*) FROM lineitem a, lineitem b, lineitem c WHERE a.l_tax + b.l_tax < c.l_tax")
 # Of TPC-H; so small that where a query runs is not what it reads.
 SCALE = 0.1
 
@@ -87,12 +88,8 @@ def first_ms(nodes, options):
 
 def installed_first_ms(asked):
     with tempfile.TemporaryDirectory() as folder:
-        wheel = subprocess.run([binary(), "wheel", folder, "--ray-python", sys.executable],
-                               capture_output=True, text=True, check=True).stdout.strip()
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps",
-                        "--target", f"{folder}/in", wheel], check=True)
-        os.environ["PYTHONPATH"] = f"{folder}/in"
-        with Nodes(asked.nodes) as nodes:
+        found = {"PYTHONPATH": str(install_wheel(pathlib.Path(folder)))}
+        with mock.patch.dict(os.environ, found), Nodes(asked.nodes) as nodes:
             return first_ms(nodes, ["--ray-send=false"])
 
 

@@ -20,11 +20,6 @@ def run(asked):
         with Mobula(data_dir=data_dir, demo=asked.scale, options=nodes.options()) as server:
             with staged.on_ray(server) as many, server.connect() as one:
                 times = queries.measure(many, one, texts, asked.rounds)
-    rows, mean = report.ratios(times)
-    rows.append(mean)
     about = (f"TPC-H SF {asked.scale:g}: {asked.nodes} nodes of Ray of one CPU on this machine, and one"
              f" process; medians of {asked.rounds} after a warm-up, by turns.")
-    details = {f"Q{number}": {"ray_s": many_s, "local_s": one_s}
-               for number, (many_s, one_s) in times.items()}
-    titles = ["query", "Ray ms", "local ms", "ratio"]
-    report.publish(asked, f"ray-{asked.scale:g}", about, titles, rows, details)
+    report.publish_ratios(asked, f"ray-{asked.scale:g}", about, ("Ray", "local"), times)

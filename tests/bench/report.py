@@ -44,6 +44,17 @@ def ratios(times):
     return rows, ["geometric mean", "", "", geometric_mean([row[3] for row in rows])]
 
 
+def publish_ratios(asked, name, about, names, times, more=()):
+    """Publishes what two engines, by `names`, took for the same queries; `more` rows come last."""
+    rows, mean = ratios(times)
+    totals = [sum(row[column] for row in rows) for column in (1, 2)]
+    rows += [["total", *totals, totals[0] / totals[1]], mean, *more]
+    seconds = [f"{name.lower()}_s" for name in names]
+    details = {f"Q{number}": dict(zip(seconds, pair)) for number, pair in times.items()}
+    titles = ["query", *(f"{name} ms" for name in names), "ratio"]
+    publish(asked, name, about, titles, rows, details)
+
+
 def publish(asked, name, about, titles, rows, details=None):
     """Prints the table and writes `name`.json below --out; `details` go to the file only."""
     print(f"\n### {name}\n\n{about}\n")

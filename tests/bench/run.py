@@ -15,8 +15,8 @@
     python tests/bench/run.py beside                  a small query beside a large one
 
 Each prints a table in Markdown and writes NAME.json below --out. Needs the release build,
-`pip install -r tests/requirements.txt -r tests/bench/requirements.txt`, and PostgreSQL's programs
-(installed when root).
+`pip install -r tests/requirements.txt`, then for Daft, which wants an older pyarrow,
+`pip install -r tests/bench/requirements.txt`, and PostgreSQL's programs (installed when root).
 """
 
 import argparse

@@ -18,11 +18,6 @@ def run(asked):
         texts = tpch.queries(texts)
         with staged.connect(server, (asked.tasks, 1)) as many, server.connect() as one:
             times = queries.measure(many, one, texts, asked.rounds)
-    rows, mean = report.ratios(times)
-    rows.append(mean)
     about = (f"TPC-H SF {asked.scale:g}, {cores()} threads: {asked.tasks} tasks of one partition "
              f"a stage and one process; medians of {asked.rounds} after a warm-up, by turns.")
-    details = {f"Q{number}": {"staged_s": many_s, "local_s": one_s}
-               for number, (many_s, one_s) in times.items()}
-    titles = ["query", "staged ms", "local ms", "ratio"]
-    report.publish(asked, f"staged-{asked.scale:g}", about, titles, rows, details)
+    report.publish_ratios(asked, f"staged-{asked.scale:g}", about, ("staged", "local"), times)

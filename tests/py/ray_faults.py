@@ -15,6 +15,9 @@ import staged
 # Rows of a join that goes by hash between all nodes, megabytes from each to each.
 JOIN = ("SELECT l_returnflag, count(*), sum(o_totalprice), min(o_comment), max(l_comment)"
         " FROM lineitem JOIN orders ON l_orderkey = o_orderkey GROUP BY 1 ORDER BY 1")
+# Hours of computing.
+LONG = ("SELECT count(*) FROM lineitem a, lineitem b, lineitem c"
+        " WHERE a.l_tax + b.l_tax < c.l_tax")
 
 
 @dataclasses.dataclass

@@ -17,6 +17,7 @@ import ray
 from ray._private.internal_api import node_stats
 from ray.cluster_utils import Cluster
 
+from mobula import binary
 from process import free_port
 
 # Of a node that runs tasks. Its store takes what it needs of the machine's memory and no more.
@@ -136,14 +137,32 @@ def stored_bytes(nodes):
     return {name: of(node) for name, node in nodes.nodes.items()}
 
 
+def install_wheel(folder):
+    """Where the package is that nodes have which are started with this as PYTHONPATH."""
+    wheel = subprocess.run([binary(), "wheel", folder, "--ray-python", sys.executable],
+                           capture_output=True, text=True, check=True).stdout.strip()
+    installed = folder / "installed"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps",
+                    "--target", installed, wheel], check=True)
+    return installed
+
+
+def all_workers(titled="ray::"):
+    """Ray's worker processes on this machine."""
+    return [process for process in psutil.process_iter() if title(process).startswith(titled)]
+
+
+def title(process):
+    """What Ray calls it; nothing when it has ended."""
+    try:
+        return next(iter(process.cmdline()), "")
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def workers():
-    """The processes that run a task of ours at this moment."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"]
-        if line and line[0].startswith(WORKER + "query"):
-            found.append(process)
-    return found
+    """Those that run a task of ours at this moment."""
+    return all_workers(WORKER + "query")
 
 
 def kill_a_worker(chance=random):
@@ -152,9 +171,9 @@ def kill_a_worker(chance=random):
     if not found:
         return None
     victim = chance.choice(found)
+    said = title(victim)
     try:
-        title = victim.cmdline()[0]
         victim.kill()
-    except (psutil.NoSuchProcess, IndexError):
+    except psutil.NoSuchProcess:
         return None
-    return title
+    return said or None

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 
@@ -15,16 +14,14 @@ import pytest
 
 import staged
 import tpch
-from mobula import Mobula, binary
-from process import wait_until
-from ray_faults import JOIN, Asked
-from ray_nodes import Growing, Nodes, stored_bytes, workers
+from mobula import Mobula
+from process import rss_bytes, wait_until
+from ray_faults import JOIN, LONG, Asked
+from ray_nodes import Growing, Nodes, all_workers, install_wheel, stored_bytes, workers
 
 pytestmark = pytest.mark.mobula_only
-# Hours of computing.
-LONG = ("SELECT count(*) FROM lineitem a, lineitem b, lineitem c"
-        " WHERE a.l_tax + b.l_tax < c.l_tax")
 CANCELS = int(os.environ.get("MOBULA_TESTS_CANCELS", "10"))
+MEMORY_NOISE_BYTES = 100 << 20
 SEED = 4711
 SCALE = float(os.environ.get("MOBULA_TESTS_SCALE", "0.1"))
 
@@ -58,6 +55,13 @@ def idle(nodes_of):
     """Whether all CPUs are free and no task of ours runs."""
     rows = nodes_of.execute("SELECT sum(cpus), sum(cpus_free) FROM mobula.nodes").fetchone()
     return rows[0] == rows[1] and not workers()
+
+
+def memory(server):
+    """Of the server, its driver and the largest worker on Ray, bytes."""
+    driver = psutil.Process(server.pid).children()
+    on_ray = [rss_bytes(process.pid) for process in all_workers()]
+    return rss_bytes(server.pid) + sum(rss_bytes(child.pid) for child in driver) + max(on_ray)
 
 
 @pytest.mark.parametrize("number", tpch.NUMBERS)
@@ -144,13 +148,15 @@ def test_cancel_frees_all_slots(server, client):
 
 
 def test_cancels_leave_nothing(server, nodes, client):
-    """Whatever a query was doing when it was cancelled, no task and no object of it stays."""
+    """Whatever a query was doing when it was cancelled, no task, object or memory of it stays."""
     with server.connect() as look:
         wait_until("all slots to be free", lambda: idle(look), 10)
         before = stored_bytes(nodes)
         random_s = random.Random(SEED)
-        ended = 0
-        for _ in range(CANCELS):
+        ended, held = 0, 0
+        for number in range(CANCELS):
+            if number == CANCELS // 2:
+                held = memory(server)
             client.execute(f"SET statement_timeout = {random_s.randint(20, 600)}")
             try:
                 client.execute(JOIN).fetchall()
@@ -162,6 +168,9 @@ def test_cancels_leave_nothing(server, nodes, client):
         # What an earlier query left may have gone meanwhile.
         wait_until("the stores to hold no more than before", lambda: all(
             now <= before[name] for name, now in stored_bytes(nodes).items()), 20)
+        # A query reads and sends tens of megabytes.
+        assert memory(server) < held + MEMORY_NOISE_BYTES, (held, memory(server))
+        print(f"memory after half of the cancels {held >> 20} MiB, after all {memory(server) >> 20} MiB")
         states = look.execute("SELECT DISTINCT tasks.state FROM mobula.tasks AS tasks").fetchall()
         assert {("running",), ("queued",)}.isdisjoint(states), states
 
@@ -253,11 +262,7 @@ def test_a_ray_of_our_own():
 
 def test_the_package_can_be_installed(tmp_path, monkeypatch):
     """Nodes that have the wheel need not be sent anything; one of another build is refused."""
-    made = subprocess.run([binary(), "wheel", tmp_path, "--ray-python", sys.executable],
-                          capture_output=True, text=True, check=True).stdout.strip()
-    installed = tmp_path / "installed"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps",
-                    "--target", installed, made], check=True)
+    installed = install_wheel(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(installed))
     with Nodes(1) as nodes:
         options = [*nodes.options(), "--ray-send=false"]

@@ -1,16 +1,25 @@
 """What may happen to a cluster while a query runs: the right rows, or an error that says what
 happened. Each test shows that its fault hit."""
 
+import contextlib
+import os
 import pathlib
+import sys
+import time
 
 import psutil
 import pytest
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import ray_nodes
-from mobula import Mobula
+from mobula import ROOT, Mobula
 from process import wait_until
 from ray_faults import JOIN, Asked, connect
 from ray_nodes import Nodes
+
+sys.path.append(str(ROOT / "ray_bridge" / "python"))
+from mobula_ray.task import gather  # noqa: E402  (the line above makes it importable)
 
 pytestmark = pytest.mark.mobula_only
 SCALE = 0.3
@@ -21,6 +30,9 @@ LARGE = ("SELECT count(*), sum(l_quantity), min(l_comment), max(l_comment)"
 SLOW = ("SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_suppkey = b.l_suppkey"
         " WHERE a.l_tax + b.l_tax < 0.001")
 STORE_BYTES = 80 << 20
+# When Ray asks the next node for an object, seconds; and so many objects that it would have to.
+PULL_AGAIN_S = 10
+COPIES = 40
 # A query here takes less than a second when nothing happens.
 RECOVERY_S = 60
 
@@ -94,6 +106,42 @@ def test_a_node_with_outputs(server, nodes, answer, fault):
     if fault != "remove":
         nodes.replace(node)
     is_right(outcome, answer, "node lost")
+
+
+def test_copies_on_a_lost_node():
+    """Of the nodes that have a copy of an object Ray asks any; when it is lost and Ray does not know it
+    yet, another one ten seconds later. A task that runs again then asks by itself."""
+    with Nodes(3) as nodes, ray_driver(nodes):
+        made, read, lost = nodes.nodes
+        objects = [on(made, megabyte) for _ in range(COPIES)]
+        assert ray.get(on(lost, total, *objects)) == COPIES << 20
+        nodes.kill_raylet(lost)
+        began = time.monotonic()
+        assert ray.get(on(read, lambda asked: total(*gather(asked)), objects)) == COPIES << 20
+        assert time.monotonic() - began < PULL_AGAIN_S
+
+
+def megabyte():
+    return os.urandom(1 << 20)
+
+
+def total(*objects):
+    return sum(map(len, objects))
+
+
+def on(node, function, *arguments):
+    """Calls it there and nowhere else."""
+    place = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(function).options(scheduling_strategy=place).remote(*arguments)
+
+
+@contextlib.contextmanager
+def ray_driver(nodes):
+    ray.init(address=nodes.address, log_to_driver=False, logging_level="error")
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def test_a_node_while_its_tasks_run(server, nodes, answer):

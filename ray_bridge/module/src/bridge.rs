@@ -91,10 +91,11 @@ impl Shared {
         };
         let inputs = inputs.map_err(|id| PyRuntimeError::new_err(format!("no object {id}")))?;
         let inputs: Vec<_> = inputs.iter().map(|object| object.clone_ref(py)).collect();
-        let RunRequest { name, task, buffers, cpus, memory_bytes, node, insists, .. } = request;
-        let task = PyBytes::new(py, &task);
-        let arguments =
-            (name, task, counts, inputs, buffers, cpus, memory_bytes, node, insists, ended);
+        let RunRequest { name, task, buffers, cpus, memory_bytes, node, insists, asks, .. } =
+            request;
+        let place = (node, insists);
+        let task = (PyBytes::new(py, &task), counts, inputs, asks, buffers);
+        let arguments = (name, task, cpus, memory_bytes, place, ended);
         self.driver.bind(py).call_method1("submit", arguments)?.extract()
     }
 

@@ -4,6 +4,7 @@ server's calls, through the native half. Out: Ray's."""
 import json
 import os
 import pathlib
+import pickle
 import sys
 import threading
 
@@ -15,27 +16,33 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from mobula_ray import _native, state, wheel
 from mobula_ray.task import ready, run
 
+# Of the native half, when it is sent; the smallest store has room for some.
+PIECE_BYTES = 8 << 20
+
 
 class Driver:
     """What the native half calls."""
 
-    def __init__(self, worker_options, build):
-        """`build` is that of the package that the nodes have; none when it is sent to them."""
+    def __init__(self, worker_options, half):
+        """`half` is how workers have the native half: see `task.native`."""
         self.worker_options = worker_options
-        self.build = build
+        self.half = half
 
-    def submit(self, name, task, counts, inputs, buffers, cpus, memory_bytes, node, insists, ended):
+    def submit(self, name, task, cpus, memory_bytes, place, ended):
         """Starts a task; its outcome's reference, then those of its buffers. `ended` is told.
 
         Ray does not run it again: the server does, which knows what may be repeated."""
-        place = "DEFAULT"
+        plan, counts, inputs, asks, buffers = task
+        node, insists = place
+        strategy = "DEFAULT"
         if node is not None:
-            place = NodeAffinitySchedulingStrategy(
+            strategy = NodeAffinitySchedulingStrategy(
                 node, soft=True, _spill_on_unavailable=not insists)
+        asked, given = (inputs, []) if asks else ([], inputs)
         references = run.options(
             name=name, num_returns=1 + buffers, num_cpus=cpus, memory=memory_bytes if cpus else 0,
-            max_retries=0, scheduling_strategy=place,
-        ).remote(self.build, self.worker_options, memory_bytes, task, counts, *inputs)
+            max_retries=0, scheduling_strategy=strategy,
+        ).remote(self.half, self.worker_options, memory_bytes, plan, counts, asked, *given)
         references[0].future().add_done_callback(lambda future: tell(ended, future))
         return references
 
@@ -63,7 +70,7 @@ class Driver:
         task = ready.options(name="mobula warm-up", num_cpus=0, max_retries=0,
                              scheduling_strategy=place)
         for _ in range(workers):
-            task.remote()
+            task.remote(self.half)
 
     def state(self, of):
         """Rows of a view of Ray's state, as JSON."""
@@ -123,25 +130,39 @@ def end_with_the_server():
     os._exit(0)
 
 
-def connect(address, sends):
-    package = pathlib.Path(__file__).parent
-    if not sends:
-        # Workers look where their driver does; they are to find what is installed.
-        sys.path[:] = [path for path in sys.path if pathlib.Path(path) != package.parent]
+def connect(address):
     quiet = {"log_to_driver": False, "logging_level": "error"}
     try:
         if address == "local":
             # Its workers inherit where our modules are.
             ray.init(address="local", include_dashboard=False, **quiet)
         else:
-            environment = {"py_modules": [str(package)]} if sends else None
-            ray.init(address=address, runtime_env=environment, **quiet)
+            # Workers look where their driver does; they are to find what is installed.
+            own = wheel.PACKAGE.parent
+            sys.path[:] = [path for path in sys.path if pathlib.Path(path) != own]
+            ray.init(address=address, **quiet)
     except Exception as error:  # The server tells its clients the last line.
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
+def native_half(address, sends):
+    """How workers have it: the build that is installed, or what it is sent as."""
+    if address == "local":
+        return wheel.installed(), None
+    return wheel.build(), [pieces()] if sends else None
+
+
+def pieces():
+    """The native half as objects; the list of them, as an object."""
+    native = memoryview((wheel.PACKAGE / wheel.NATIVE).read_bytes())
+    starts = range(0, len(native), PIECE_BYTES)
+    return ray.put([ray.put(pickle.PickleBuffer(native[start:start + PIECE_BYTES]))
+                    for start in starts])
+
+
 def main(options):
     threading.Thread(target=end_with_the_server, daemon=True).start()
-    connect(options["address"], options["sends"])
-    build = None if options["sends"] else wheel.build()
-    _native.serve(options["socket"], Driver(json.dumps(options["worker"]), build))
+    address = options["address"]
+    connect(address)
+    driver = Driver(json.dumps(options["worker"]), native_half(address, options["sends"]))
+    _native.serve(options["socket"], driver)

@@ -251,6 +251,15 @@ mod tests {
         assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(3)));
         variables.end(true);
         assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
+        for (given, shown) in
+            [("65536", "64kB"), ("1.5GB", "1536MB"), ("1001", "1001B"), ("0", "0")]
+        {
+            variables.set("mobula.local_threshold", given, false).expect("set");
+            assert_eq!(variables.show("mobula.local_threshold").expect("known"), shown);
+        }
+        let error = variables.set("mobula.local_threshold", "64 MiB", false).expect_err("bad");
+        let hint = error.hint.as_deref().expect("a hint");
+        assert!(hint.contains("B, kB, MB, GB, TB"), "{hint}");
         variables.reset("statement_timeout").expect("known");
         assert_eq!(variables.duration("statement_timeout"), None);
     }

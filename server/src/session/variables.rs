@@ -13,6 +13,8 @@ pub enum Kind {
     Integer(i64, i64),
     /// A time, 0 for off; counted in milliseconds.
     Millis,
+    /// An amount of memory or of data, at most so much; counted in bytes.
+    Bytes(u64),
     /// One of these words.
     Word(&'static [&'static str]),
     /// Any text.
@@ -64,7 +66,7 @@ const fn told(
     Variable { name, reported: Some(reported), kind, default, about }
 }
 
-use Kind::{Bool, Encoding, Fixed, Integer, Millis, Text, Word, Zone};
+use Kind::{Bool, Bytes, Encoding, Fixed, Integer, Millis, Text, Word, Zone};
 
 const ISOLATION: &[&str] =
     &["read committed", "repeatable read", "serializable", "read uncommitted"];
@@ -122,15 +124,15 @@ pub const VARIABLES: &[Variable] = &[
     plain("max_index_keys", Fixed, "32", "There are no indexes."),
     plain(
         "mobula.broadcast_bytes",
-        Integer(0, 1 << 30),
-        "4194304",
-        "Bytes of a build side that staged tasks read whole, at most, when it is found small.",
+        Bytes(1 << 30),
+        "4MB",
+        "Size of a build side that staged tasks read whole, at most, when it is found small.",
     ),
     plain(
         "mobula.local_threshold",
-        Integer(0, i64::MAX),
-        "67108864",
-        "Bytes of files; on Ray, a query that reads less runs in the server.",
+        Bytes(1 << 60),
+        "64MB",
+        "Size of files; on Ray, a query that reads less runs in the server.",
     ),
     plain("mobula.max_cpus", Integer(0, 1 << 20), "0", "CPUs a query has at a time; 0: all."),
     plain("mobula.runner", Word(&["local", "staged", "ray"]), "local", "What runs queries."),
@@ -220,7 +222,10 @@ impl Variable {
                 let number: i64 = value.parse().ok()?;
                 (least..=most).contains(&number).then(|| number.to_string())
             }
-            Millis => parse_millis(value).map(show_millis),
+            Millis => parse_millis(value).map(|millis| show(millis, MILLIS)),
+            Bytes(most) => {
+                parse_bytes(value).filter(|bytes| *bytes <= most).map(|bytes| show(bytes, BYTES))
+            }
             Word(words) => words.contains(&lower.as_str()).then_some(lower),
             Text => Some(value.to_owned()),
             Zone => zone(value),
@@ -239,6 +244,8 @@ impl Variable {
         match self.kind {
             Word(words) => Some(words.join(", ")),
             Encoding => Some("UTF8".to_owned()),
+            Millis => Some(in_units(MILLIS)),
+            Bytes(_) => Some(in_units(BYTES)),
             _ => None,
         }
     }
@@ -247,7 +254,7 @@ impl Variable {
     pub fn type_word(&self) -> &'static str {
         match self.kind {
             Bool => "bool",
-            Integer(..) | Millis => "integer",
+            Integer(..) | Millis | Bytes(_) => "integer",
             Word(_) => "enum",
             _ => "string",
         }
@@ -305,31 +312,49 @@ fn date_style(value: &str) -> Option<String> {
     Some(format!("{style}, {order}"))
 }
 
+/// Units of a setting; the first is the one that it is counted in, and may be left out.
+type Units = &'static [(&'static str, u64)];
+
+const MILLIS: Units =
+    &[("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+const BYTES: Units =
+    &[("B", 1), ("kB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1 << 40)];
+
 /// "2s", "500ms", "1min", "100" as milliseconds.
 pub fn parse_millis(value: &str) -> Option<u64> {
+    let millis = match value.trim().strip_suffix("us") {
+        Some(micros) => parse(micros, MILLIS)? / 1_000.0,
+        None => parse(value, MILLIS)?,
+    };
+    (millis.round() <= f64::from(i32::MAX)).then_some(millis.round() as u64)
+}
+
+/// "64MB", "1.5GB", "100" as bytes.
+pub fn parse_bytes(value: &str) -> Option<u64> {
+    parse(value, BYTES).map(|bytes| bytes.round() as u64)
+}
+
+fn parse(value: &str, units: Units) -> Option<f64> {
     let value = value.trim();
     let split = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
     let (number, unit) = value.split_at(split);
-    let number: f64 = number.parse().ok()?;
-    let factor = match unit.trim() {
-        "" | "ms" => 1.0,
-        "us" => 0.001,
-        "s" => 1_000.0,
-        "min" => 60_000.0,
-        "h" => 3_600_000.0,
-        "d" => 86_400_000.0,
-        _ => return None,
-    };
-    let millis = (number * factor).round();
-    (millis <= f64::from(i32::MAX)).then_some(millis as u64)
+    let unit = unit.trim();
+    let known =
+        units.iter().find(|(name, factor)| *name == unit || unit.is_empty() && *factor == 1);
+    known.and_then(|(_, factor)| Some(number.parse::<f64>().ok()? * *factor as f64))
 }
 
 /// The largest unit without a rest, as PostgreSQL prints it.
-fn show_millis(millis: u64) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
-    match units.iter().find(|(factor, _)| millis > 0 && millis.is_multiple_of(*factor)) {
-        Some((factor, unit)) => format!("{}{unit}", millis / factor),
-        None if millis == 0 => "0".to_owned(),
-        None => format!("{millis}ms"),
+fn show(number: u64, units: Units) -> String {
+    let whole = |(_, factor): &&(&str, u64)| number > 0 && number.is_multiple_of(*factor);
+    match units.iter().rev().find(whole) {
+        Some((unit, factor)) => format!("{}{unit}", number / factor),
+        None => "0".to_owned(),
     }
+}
+
+/// For a hint.
+fn in_units(units: Units) -> String {
+    let names: Vec<_> = units.iter().map(|(name, _)| *name).collect();
+    format!("a number and one of {}", names.join(", "))
 }

@@ -17,6 +17,7 @@ use ray_bridge::nodes::Nodes;
 
 use crate::queries::{LOCAL, Query};
 use crate::session::settings::Variables;
+use crate::session::variables::parse_bytes;
 use crate::shared::Shared;
 
 /// Scans smaller than this are not shared among tasks, bytes: reading is cheaper than asking.
@@ -62,14 +63,14 @@ impl Runner {
             "staged" => false,
             _ => return Self::Local,
         };
-        let number = |name| variables.value(name).parse::<usize>().ok();
-        let some = |name| number(name).filter(|number| *number > 0);
+        let some = |name| variables.value(name).parse::<usize>().ok().filter(|number| *number > 0);
         let cpus_max = some("mobula.max_cpus");
         let given = (some("mobula.stage_tasks"), some("mobula.task_partitions"));
         let tasks = given.0.unwrap_or(shared.settings.threads);
         let partitions = given.1.unwrap_or(1);
-        let broadcast_bytes = some("mobula.broadcast_bytes").unwrap_or(0);
-        let local_bytes = number("mobula.local_threshold").filter(|_| on_ray).unwrap_or(0) as u64;
+        let bytes = |name| parse_bytes(&variables.value(name)).unwrap_or(0);
+        let broadcast_bytes = bytes("mobula.broadcast_bytes") as usize;
+        let local_bytes = if on_ray { bytes("mobula.local_threshold") } else { 0 };
         let width = Width { tasks, partitions, local_bytes, broadcast_bytes };
         let on = |name| variables.value(name) == "on";
         let (repeat, lose) = (on("mobula.repeat_tasks"), on("mobula.lose_outputs"));
