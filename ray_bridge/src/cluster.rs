@@ -201,7 +201,7 @@ impl Ray {
         mut losses: usize,
         watch: &AttemptWatch,
     ) -> Result<RunReply> {
-        let (name, cpus) = (request.name.clone(), request.cpus as usize);
+        let (name, cpus, asks) = (request.name.clone(), request.cpus as usize, request.asks);
         let mut nodes = self.nodes.clone();
         let mut ask = connection.clone();
         let call = connection.client.run(request);
@@ -235,9 +235,10 @@ impl Ray {
                 reply = &mut call => return Ok(reply.map_err(gone)?.into_inner()),
                 node = self.whereabouts.of(&name, due, &mut ask) => node,
             };
+            let lacks = is_lost && asks && !missing(reads, &self.nodes()).is_empty();
             match node {
-                // It goes on if it runs, for then it has all it reads.
-                Some(node) if self.nodes().has(&node) => {
+                // It goes on if it runs, for then it has all it reads; unless it asks for that.
+                Some(node) if self.nodes().has(&node) && !lacks => {
                     runs = true;
                     watch.started_on(&node);
                 }

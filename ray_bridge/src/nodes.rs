@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 use exec::window::Window;
 use futures::future::join_all;
 use tokio::sync::watch;
-use tonic::transport::Channel;
 
 use crate::driver::{Connection, Driver, State};
 use crate::messages::{Demand, Node, NodesReply, Nothing, WarmRequest};
-use crate::probe::{self, Health};
+use crate::probe::{Health, Raylet};
 
 /// Between two looks at the nodes: one that joins is used soon.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -71,7 +70,7 @@ pub(crate) struct Watcher {
     driver: Arc<Driver>,
     tell: watch::Sender<Arc<Nodes>>,
     window: Window,
-    raylets: HashMap<String, Channel>,
+    raylets: HashMap<String, Raylet>,
     health: HashMap<String, Health>,
     /// The driver's.
     own: String,
@@ -127,10 +126,8 @@ impl Watcher {
     }
 
     async fn look(&mut self, mut connection: Connection) {
-        let asked = self
-            .raylets
-            .iter()
-            .map(async |(id, raylet)| (id.clone(), probe::ask(raylet.clone()).await));
+        let asked =
+            self.raylets.iter().map(async |(id, raylet)| (id.clone(), raylet.clone().ask().await));
         let told = tokio::time::timeout(TELL_MAX, connection.client.nodes(Nothing {}));
         let (told, answers) = tokio::join!(told, join_all(asked));
         let now = Instant::now();
@@ -162,7 +159,7 @@ impl Watcher {
         let raylets = &self.raylets;
         self.health.retain(|id, _| raylets.contains_key(id));
         for node in &told.nodes {
-            if let Some(raylet) = probe::channel(node) {
+            if let Some(raylet) = Raylet::of(node) {
                 self.raylets.entry(node.id.clone()).or_insert(raylet);
             }
         }
@@ -209,6 +206,7 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::Answer;
 
     fn node(id: &str, cpus: f64) -> Node {
         Node { id: id.to_owned(), cpus, ..Node::default() }
@@ -222,9 +220,9 @@ mod tests {
         assert_eq!((nodes.cpus(1), nodes.cpus(2), nodes.cpus(4)), (5, 4, 0));
         let mut silent = Health::default();
         let start = Instant::now();
-        silent.note(probe::Answer::Yes, start);
-        silent.note(probe::Answer::Refused, start);
-        silent.note(probe::Answer::Refused, start);
+        silent.note(Answer::Yes, start);
+        silent.note(Answer::Refused, start);
+        silent.note(Answer::Refused, start);
         let health = HashMap::from([("b".to_owned(), silent)]);
         for _ in 0..2 {
             let fewer = nodes.next(vec![node("a", 3.5), node("b", 2.0)], &health);

@@ -1,8 +1,10 @@
 //! Whether a raylet answers. In: its address. Out: yes or no, as Ray's head asks it itself: by the
 //! health service of gRPC.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
@@ -34,7 +36,7 @@ pub(crate) enum Answer {
 /// What a raylet's answers say.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Health {
-    /// When it answered last; one that never did may be behind a wall that we cannot see through.
+    /// When it answered last; one that never did may speak in a way that we do not.
     answered: Option<Instant>,
     refused: usize,
     silent: bool,
@@ -50,23 +52,44 @@ impl Health {
     }
 
     pub(crate) fn is_well(&self) -> bool {
-        self.answered.is_none() || !self.silent && self.refused < REFUSED_MAX
+        !self.silent && self.refused < REFUSED_MAX
     }
 }
 
-/// A connection to a node's raylet, made when it is used.
-pub(crate) fn channel(node: &Node) -> Option<Channel> {
-    let endpoint = Endpoint::try_from(format!("http://{}:{}", node.address, node.port)).ok()?;
-    Some(endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX).connect_lazy())
+/// A node's raylet.
+#[derive(Debug, Clone)]
+pub(crate) struct Raylet {
+    address: String,
+    /// Connected when it is used.
+    channel: Channel,
 }
 
-/// Asks once.
-pub(crate) async fn ask(raylet: Channel) -> Answer {
-    match tokio::time::timeout(ANSWER_MAX, call(raylet, CHECK)).await {
-        Ok(Code::Unavailable) => Answer::Refused,
-        Ok(Code::Cancelled | Code::DeadlineExceeded) | Err(_) => Answer::Nothing,
-        Ok(_) => Answer::Yes,
+impl Raylet {
+    pub(crate) fn of(node: &Node) -> Option<Self> {
+        let address = format!("{}:{}", node.address, node.port);
+        let endpoint = Endpoint::try_from(format!("http://{address}")).ok()?;
+        let channel = endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX).connect_lazy();
+        Some(Self { address, channel })
     }
+
+    /// Asks once.
+    pub(crate) async fn ask(self) -> Answer {
+        let answer = async {
+            match call(self.channel, CHECK).await {
+                // Who listens and speaks otherwise, by TLS for one, is there.
+                Code::Unavailable if refuses(&self.address).await => Answer::Refused,
+                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Answer::Nothing,
+                _ => Answer::Yes,
+            }
+        };
+        tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or(Answer::Nothing)
+    }
+}
+
+/// Whether nobody listens there.
+async fn refuses(address: &str) -> bool {
+    let connected = TcpStream::connect(address).await;
+    connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// What a process of Ray says to a call without arguments and without a token.
@@ -83,16 +106,21 @@ pub async fn call(to: Channel, path: &'static str) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
     fn lost_is_what_answered_and_does_not_any_more() {
         let start = Instant::now();
         let mut health = Health::default();
-        for _ in 0..10 {
+        health.note(Answer::Nothing, start);
+        health.note(Answer::Nothing, start + 10 * SILENCE_MAX);
+        assert!(health.is_well(), "it never answered");
+        for _ in 0..REFUSED_MAX {
             health.note(Answer::Refused, start);
         }
-        assert!(health.is_well(), "it never answered");
+        assert!(!health.is_well(), "it ended before it was asked");
         health.note(Answer::Yes, start);
         health.note(Answer::Nothing, start + SILENCE_MAX);
         assert!(health.is_well());
@@ -103,5 +131,23 @@ mod tests {
         assert!(health.is_well(), "once may be chance");
         health.note(Answer::Refused, start + 2 * SILENCE_MAX);
         assert!(!health.is_well());
+    }
+
+    #[tokio::test]
+    async fn who_listens_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = u32::from(listener.local_addr().expect("its address").port());
+        let node = Node { address: "127.0.0.1".to_owned(), port, ..Node::default() };
+        let raylet = Raylet::of(&node).expect("an address");
+        // It closes what it does not understand.
+        let closing = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                drop(connection);
+            }
+        });
+        assert_eq!(raylet.clone().ask().await, Answer::Nothing);
+        closing.abort();
+        assert!(closing.await.expect_err("it is aborted").is_cancelled());
+        assert_eq!(raylet.ask().await, Answer::Refused);
     }
 }
