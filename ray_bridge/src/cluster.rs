@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::driver::{Connection, Driver, State};
 use crate::messages::{self, Outcome, QueryError, RunReply, RunRequest, StateRequest};
 use crate::nodes::{Nodes, Watcher};
-use crate::objects::{self, Object, Release, gone, releasing};
+use crate::objects::{self, Object, Release, releasing};
 use crate::options::Options;
 use crate::place::{self, Part};
 use crate::reads::{Read, missing, reads};
@@ -212,7 +212,7 @@ impl Ray {
         loop {
             let mut is_lost = false;
             tokio::select! {
-                reply = &mut call => return Ok(reply.map_err(gone)?.into_inner()),
+                reply = &mut call => return Ok(ask.answered(reply).await?.into_inner()),
                 Ok(()) = nodes.changed() => {
                     let now = nodes.borrow_and_update();
                     if now.unheard {
@@ -232,7 +232,7 @@ impl Ray {
             }
             let due = Instant::now() + if is_lost { SETTLE } else { Duration::ZERO };
             let node = tokio::select! {
-                reply = &mut call => return Ok(reply.map_err(gone)?.into_inner()),
+                reply = &mut call => return Ok(ask.answered(reply).await?.into_inner()),
                 node = self.whereabouts.of(&name, due, &mut ask) => node,
             };
             let lacks = is_lost && asks && !missing(reads, &self.nodes()).is_empty();

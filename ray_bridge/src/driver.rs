@@ -6,10 +6,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::Result;
 use datafusion::common::runtime::SpawnedTask;
+use exec::cluster::Failure;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Notify, watch};
+use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::MESSAGE_BYTES_MAX;
@@ -21,6 +24,8 @@ const START_MAX: Duration = Duration::from_secs(120);
 /// Between two attempts to start, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How soon after a call that failed it must be known that the driver ended.
+const END_MAX: Duration = Duration::from_secs(2);
 
 /// A driver that answers.
 #[derive(Debug, Clone)]
@@ -29,6 +34,28 @@ pub struct Connection {
     pub client: BridgeClient<Channel>,
     /// Which driver it is: objects of another one are gone.
     pub number: u64,
+    /// Closed when it is known that the driver ended.
+    pub(crate) alive: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// What the driver said. When it did not, all that it kept is gone, and the query begins again:
+    /// with another driver, so not before it is known that this one ended.
+    ///
+    /// # Errors
+    /// [`Failure::unrepeatable`].
+    pub(crate) async fn answered<T>(&self, reply: std::result::Result<T, Status>) -> Result<T> {
+        match reply {
+            Ok(reply) => Ok(reply),
+            Err(status) => {
+                tracing::warn!(%status, "Ray's driver does not answer");
+                let mut alive = self.alive.clone();
+                // It may be well, and what failed something else.
+                let _ = tokio::time::timeout(END_MAX, alive.changed()).await;
+                Err(Failure::unrepeatable().into())
+            }
+        }
+    }
 }
 
 /// Where the driver is.
@@ -79,7 +106,8 @@ async fn supervise(options: Options, tell: watch::Sender<State>, restart: Arc<No
     let mut pause = PAUSE_MIN;
     let mut attempts = 0;
     for number in 1.. {
-        let words = match run(&options, number, &tell, &restart).await {
+        let (living, alive) = watch::channel(());
+        let words = match run(&options, (number, alive), &tell, &restart).await {
             Ok(words) => words,
             Err(error) => error.to_string(),
         };
@@ -87,6 +115,7 @@ async fn supervise(options: Options, tell: watch::Sender<State>, restart: Arc<No
         (attempts, pause) = if answered { (0, PAUSE_MIN) } else { (attempts + 1, pause) };
         tracing::warn!(words, "Ray's driver ended; it is started again");
         tell.send_replace(State::Down { words: words.into(), attempts });
+        drop(living);
         tokio::time::sleep(pause).await;
         pause = PAUSE_MAX.min(2 * pause);
     }
@@ -95,7 +124,7 @@ async fn supervise(options: Options, tell: watch::Sender<State>, restart: Arc<No
 /// Starts a driver and waits for its end; its last words.
 async fn run(
     options: &Options,
-    number: u64,
+    (number, alive): (u64, watch::Receiver<()>),
     tell: &watch::Sender<State>,
     restart: &Notify,
 ) -> io::Result<String> {
@@ -131,7 +160,7 @@ async fn run(
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     tracing::info!(address = options.address, "connected to Ray");
-    tell.send_replace(State::Ready(Connection { client, number }));
+    tell.send_replace(State::Ready(Connection { client, number, alive }));
     tokio::select! {
         ended = child.wait() => drop(ended?),
         () = restart.notified() => {
@@ -173,4 +202,26 @@ async fn last_words(stderr: Option<tokio::process::ChildStderr>) -> Option<Strin
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_driver_is_known_before_a_query_begins_again() {
+        let (living, alive) = watch::channel(());
+        let client = BridgeClient::new(Endpoint::from_static("http://nobody").connect_lazy());
+        let connection = Connection { client, number: 1, alive };
+        let lost = || connection.answered::<()>(Err(Status::unavailable("broken pipe")));
+        let failing = lost();
+        tokio::pin!(failing);
+        let soon = Duration::from_millis(50);
+        tokio::time::timeout(soon, &mut failing).await.expect_err("it waits");
+        drop(living);
+        let error = failing.await.expect_err("it is gone");
+        assert!(matches!(Failure::of(&error), Some(Failure::GivenUp { .. })));
+        tokio::time::timeout(soon, lost()).await.expect("known").expect_err("gone");
+        assert_eq!(connection.answered(Ok(1)).await.expect("an answer"), 1);
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result, internal_datafusion_err};
+use datafusion::common::{Result, internal_datafusion_err};
 use exec::cluster::{Failure, Inputs, TaskOutput};
 use exec::output::{Buffer, Segment};
 use exec::spool::Kept;
@@ -65,10 +65,11 @@ impl Object {
 
     async fn fetched(&self) -> Result<Arc<Buffer>> {
         let mut client = self.connection.client.clone();
+        let driver = &self.connection;
         let reply = client.fetch(FetchRequest { id: self.id }).await;
-        let mut pieces = reply.map_err(gone)?.into_inner();
+        let mut pieces = driver.answered(reply).await?.into_inner();
         let broken = || internal_datafusion_err!("a buffer that is not what it says");
-        let first = pieces.message().await.map_err(gone)?.ok_or_else(broken)?;
+        let first = driver.answered(pieces.message().await).await?.ok_or_else(broken)?;
         if first.lost {
             return Err(self.lost().into());
         }
@@ -78,7 +79,8 @@ impl Object {
             let length = size(length)?;
             let mut bytes = Vec::with_capacity(length);
             while bytes.len() < length {
-                let piece = pieces.message().await.map_err(gone)?.ok_or_else(broken)?;
+                let piece = driver.answered(pieces.message().await).await?;
+                let piece = piece.ok_or_else(broken)?;
                 bytes.extend_from_slice(&piece.bytes);
             }
             let stream = Kept::from(Bytes::from(bytes));
@@ -126,12 +128,6 @@ pub(crate) fn small(small: Small) -> Arc<Buffer> {
     Arc::new(Buffer { segments, rows: small.rows as usize })
 }
 
-/// The driver does not answer: all that it kept is gone, and the query begins again.
-pub(crate) fn gone(status: tonic::Status) -> DataFusionError {
-    tracing::warn!(%status, "Ray's driver does not answer");
-    Failure::unrepeatable().into()
-}
-
 /// Tells drivers what is released, as much at a time as there is.
 pub(crate) async fn releasing(mut released: mpsc::UnboundedReceiver<(Connection, u64)>) {
     let mut batch = vec![];
@@ -172,7 +168,11 @@ mod tests {
         let (tell, nodes) =
             watch::channel(Arc::new(Nodes { usable: vec![node], ..Nodes::default() }));
         let object = Object {
-            connection: Connection { client: BridgeClient::new(channel), number: 1 },
+            connection: Connection {
+                client: BridgeClient::new(channel),
+                number: 1,
+                alive: watch::channel(()).1,
+            },
             id: 1,
             output: (2, 3),
             part: Part { node: "a".into(), bytes: STORED_BYTES_MIN },

@@ -19,7 +19,7 @@ from ray_faults import JOIN, Asked, connect
 from ray_nodes import Nodes
 
 sys.path.append(str(ROOT / "ray_bridge" / "python"))
-from mobula_ray.task import gather  # noqa: E402  (the line above makes it importable)
+from mobula_ray import task  # noqa: E402  (the line above makes it importable)
 
 pytestmark = pytest.mark.mobula_only
 SCALE = 0.3
@@ -117,7 +117,7 @@ def test_copies_on_a_lost_node():
         assert ray.get(on(lost, total, *objects)) == COPIES << 20
         nodes.kill_raylet(lost)
         began = time.monotonic()
-        assert ray.get(on(read, lambda asked: total(*gather(asked)), objects)) == COPIES << 20
+        assert ray.get(on(read, lambda asked: total(*task.gather(asked)), objects)) == COPIES << 20
         assert time.monotonic() - began < PULL_AGAIN_S
 
 
@@ -137,6 +137,9 @@ def on(node, function, *arguments):
 
 @contextlib.contextmanager
 def ray_driver(nodes):
+    # Workers have no modules of ours.
+    for module in (sys.modules[__name__], task):
+        ray.cloudpickle.register_pickle_by_value(module)
     ray.init(address=nodes.address, log_to_driver=False, logging_level="error")
     try:
         yield
