@@ -32,12 +32,17 @@ class Nodes:
 
     def __init__(self, count, cpus=1, store_bytes=STORE_BYTES, memory_bytes=MEMORY_BYTES):
         self.size = {"num_cpus": cpus, "object_store_memory": store_bytes, "memory": memory_bytes}
+        self._start(count)
+        self.address = self.cluster.address
+
+    def _start(self, count, port=0):
+        """A head and so many nodes; at any free port unless told otherwise."""
         self.cluster = Cluster(initialize_head=True, head_node_args={
-            "num_cpus": 0, "include_dashboard": False, "object_store_memory": 200 << 20})
+            "num_cpus": 0, "include_dashboard": False, "object_store_memory": 200 << 20,
+            "gcs_server_port": port})
         self.nodes = {}
         for _ in range(count):
             self.add()
-        self.address = self.cluster.address
 
     def __enter__(self):
         return self
@@ -76,6 +81,16 @@ class Nodes:
     def kill_head(self):
         """Ends Ray's control service (GCS)."""
         self._process(self.cluster.head_node, "gcs_server").kill()
+
+    def restart_head(self):
+        """Ends Ray's control service and starts it again, as a supervisor does at once."""
+        self.cluster.head_node.kill_gcs_server()
+        self.cluster.head_node.start_gcs_server()
+
+    def start_anew(self, count):
+        """Another cluster in place of this one, at its address."""
+        self.cluster.shutdown()
+        self._start(count, int(self.address.split(":")[1]))
 
     def _raylet(self, name):
         return self._process(self.nodes[name], "raylet")

@@ -33,6 +33,8 @@ STORE_BYTES = 80 << 20
 # When Ray asks the next node for an object, seconds; and so many objects that it would have to.
 PULL_AGAIN_S = 10
 COPIES = 40
+# A second of computing.
+LONGER = JOIN.replace("count(*)", "count(*), sum(sin(l_tax) * cos(l_tax))")
 # A query here takes less than a second when nothing happens.
 RECOVERY_S = 60
 
@@ -240,10 +242,11 @@ def test_what_a_node_has_not_enough_of(monkeypatch, setting, sql, state, words):
 
 
 def test_the_head(answer):
-    """Without Ray's control service a query ends, well or with an error; the server goes on."""
+    """Without Ray's control service a query ends, well or with an error; the server goes on, and uses
+    the cluster that is started in place of that one."""
     with Nodes(2) as nodes, serve(nodes, None) as server:
         assert Asked(server).end(RECOVERY_S).rows == answer
-        asked = Asked(server, JOIN.replace("count(*)", "count(*), sum(sin(l_tax) * cos(l_tax))"))
+        asked = Asked(server, LONGER)
         assert asked.until_tasks_run()
         nodes.kill_head()
         outcome = asked.end(75)
@@ -253,3 +256,20 @@ def test_the_head(answer):
         outcome = Asked(server).end(75)
         assert outcome.rows == answer or outcome.error.sqlstate == "08006", outcome.error
         assert server.process.poll() is None
+        nodes.start_anew(2)
+        wait_until("the new cluster", lambda: Asked(server).end(75).rows == answer, 75)
+
+
+def test_a_head_that_is_started_again(monkeypatch, tmp_path):
+    """Where Ray's control service keeps its state, a query does without it for a moment."""
+    monkeypatch.setenv("RAY_gcs_storage", "rocksdb")
+    monkeypatch.setenv("RAY_gcs_storage_path", str(tmp_path))
+    with Nodes(2) as nodes, serve(nodes, None) as server:
+        expected = [row[:2] for row in Asked(server, LONGER).end(RECOVERY_S).rows]
+        asked = Asked(server, LONGER)
+        assert asked.until_tasks_run()
+        nodes.restart_head()
+        assert asked.runs(), "the query ended before"
+        outcome = asked.end(75)
+        assert outcome.error is None and [row[:2] for row in outcome.rows] == expected, outcome
+        assert len(Asked(server).end(RECOVERY_S).rows) == 3
