@@ -147,6 +147,22 @@ def test_cancel_frees_all_slots(server, client):
         assert client.execute("SELECT count(*) FROM region").fetchone() == (5,)
 
 
+def test_cancel_where_interrupts_are_ignored():
+    """As on nodes that a script started in its background: the worker of a cancelled task stays."""
+    heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        nodes = Nodes(1)
+    finally:
+        signal.signal(signal.SIGINT, heeded)
+    with nodes, Mobula(demo=SCALE, options=nodes.options()) as server:
+        asked = Asked(server, LONG)
+        worker, = wait_until("a task to run", workers, 60)
+        asked.client.cancel()
+        assert isinstance(asked.end(10).error, psycopg.errors.QueryCanceled)
+        wait_until("its end", lambda: worker not in workers(), 10)
+        assert worker in all_workers()
+
+
 def test_cancels_leave_nothing(server, nodes, client):
     """Whatever a query was doing when it was cancelled, no task, object or memory of it stays."""
     with server.connect() as look:

@@ -8,6 +8,7 @@ import fcntl
 import importlib.util
 import pathlib
 import pickle
+import signal
 import sys
 import time
 
@@ -18,11 +19,19 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 @ray.remote
 def run(half, options, memory_bytes, task, counts, asked, *buffers):
+    heed_interrupts()
     module = native(*half)
     node = ray.get_runtime_context().get_node_id()
     buffers = gather(asked) if asked else buffers
     outcome, written = module.run_task(node, options, memory_bytes, task, counts, buffers)
     return outcome, *(as_object(*buffer) for buffer in written)
+
+
+def heed_interrupts():
+    """Ray cancels by an interrupt. What a script starts in its background ignores those, and so do
+    a node's workers: each cancelled task would go on until its worker is killed."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @ray.remote
