@@ -13,7 +13,7 @@ pub struct Options {
     pub address: String,
     /// A folder of ours for the Python package.
     pub folder: PathBuf,
-    /// Whether the package is sent to the nodes; else they have it.
+    /// Whether the package's native half is sent to the nodes; else they have the package.
     pub sends: bool,
     /// For each worker.
     pub worker: WorkerOptions,

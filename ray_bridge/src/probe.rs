@@ -78,7 +78,10 @@ impl Raylet {
             match call(self.channel, CHECK).await {
                 // Who listens and speaks otherwise, by TLS for one, is there.
                 Code::Unavailable if refuses(&self.address).await => Answer::Refused,
-                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Answer::Nothing,
+                // A connection that breaks while it is asked is `Unknown`.
+                Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Unknown => {
+                    Answer::Nothing
+                }
                 _ => Answer::Yes,
             }
         };
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lost_is_what_answered_and_does_not_any_more() {
+    fn lost_is_what_is_silent_after_an_answer_or_refuses_twice() {
         let start = Instant::now();
         let mut health = Health::default();
         health.note(Answer::Nothing, start);

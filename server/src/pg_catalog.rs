@@ -123,9 +123,11 @@ pub struct RoleRow {
 pub struct SettingRow {
     /// Name.
     pub name: String,
-    /// The session's value.
+    /// The session's value, as `SHOW` has it.
     pub value: String,
-    /// Unit of the value, such as `ms`.
+    /// The same, as a number if there is a unit.
+    pub setting: String,
+    /// Unit of that number, such as `ms`.
     pub unit: Option<String>,
     /// Group that documentation lists it under.
     pub category: String,
@@ -135,7 +137,7 @@ pub struct SettingRow {
     pub context: String,
     /// `bool`, `integer`, `real`, `string` or `enum`.
     pub vartype: String,
-    /// The value a new session starts with.
+    /// What a new session starts with, in the form of `setting`.
     pub default: String,
 }
 

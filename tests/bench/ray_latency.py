@@ -31,8 +31,7 @@ SCALE = 0.1
 
 def run(asked):
     rows = []
-    with Nodes(asked.nodes) as nodes:
-        rows.append(["first query after the start, the package is sent", *first_ms(nodes, [])])
+    rows.append(["first query after the start, the native half is sent", *sent_first_ms(asked)])
     with Nodes(asked.nodes) as nodes:
         options = nodes.options()
         with Mobula(demo=SCALE, options=options) as server, staged.on_ray(server) as client:
@@ -84,6 +83,14 @@ def first_ms(nodes, options):
             began = time.monotonic()
             client.execute(FIRST).fetchall()
             return ((time.monotonic() - began) * 1000,) * 2
+
+
+def sent_first_ms(asked):
+    # Where nothing is kept that was sent before. Ray's own names of sockets have to be short.
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = {"TMPDIR": folder, "RAY_TMPDIR": tempfile.gettempdir()}
+        with mock.patch.dict(os.environ, fresh), Nodes(asked.nodes) as nodes:
+            return first_ms(nodes, [])
 
 
 def installed_first_ms(asked):

@@ -47,8 +47,10 @@ def ratios(times):
 def publish_ratios(asked, name, about, names, times, more=()):
     """Publishes what two engines, by `names`, took for the same queries; `more` rows come last."""
     rows, mean = ratios(times)
-    totals = [sum(row[column] for row in rows) for column in (1, 2)]
-    rows += [["total", *totals, totals[0] / totals[1]], mean, *more]
+    if rows:
+        totals = [sum(row[column] for row in rows) for column in (1, 2)]
+        rows += [["total", *totals, totals[0] / totals[1]], mean]
+    rows += more
     seconds = [f"{name.lower()}_s" for name in names]
     details = {f"Q{number}": dict(zip(seconds, pair)) for number, pair in times.items()}
     titles = ["query", *(f"{name} ms" for name in names), "ratio"]

@@ -5,7 +5,9 @@ import json
 import os
 import random
 import signal
+import stat
 import sys
+import tempfile
 import time
 
 import psutil
@@ -172,6 +174,7 @@ def test_cancels_leave_nothing(server, nodes, client):
         ended, held = 0, 0
         for number in range(CANCELS):
             if number == CANCELS // 2:
+                wait_until("all slots to be free", lambda: idle(look), 10)
                 held = memory(server)
             client.execute(f"SET statement_timeout = {random_s.randint(20, 600)}")
             try:
@@ -274,6 +277,23 @@ def test_a_ray_of_our_own():
         wait_until("Ray's processes to end",
                    lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE
                                    for child in mine), 60)
+
+
+def test_the_native_half_is_sent(tmp_path, monkeypatch):
+    """It is kept where only the workers' user may write; nothing is loaded from elsewhere."""
+    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    sql = "SELECT sum(r_regionkey) FROM region"
+    with Nodes(2) as nodes:
+        with Mobula(demo=0.01, options=nodes.options()) as server, staged.on_ray(server) as client:
+            assert client.execute(sql).fetchone() == (10,)
+        folder = tmp_path / f"mobula-{os.getuid()}"
+        assert len(list(folder.glob("*.so"))) == 1 and not list(folder.glob("*.unfinished"))
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        folder.chmod(0o777)
+        with Mobula(demo=0.01, options=nodes.options()) as server, staged.on_ray(server) as client:
+            with pytest.raises(psycopg.Error, match="only its user may write"):
+                client.execute(sql)
 
 
 def test_the_package_can_be_installed(tmp_path, monkeypatch):

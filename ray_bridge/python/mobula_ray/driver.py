@@ -1,6 +1,7 @@
 """The process that owns our job on Ray. It submits, gathers and cancels; it decides nothing. In: the
 server's calls, through the native half. Out: Ray's."""
 
+import errno
 import json
 import os
 import pathlib
@@ -113,6 +114,8 @@ WORDS = [
 
 def words(error):
     """What happened, and what was not enough."""
+    if getattr(getattr(error, "cause", None), "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return "disk full", LACKS_DISK
     for kind, said, lacks in WORDS:
         if isinstance(error, kind) or isinstance(getattr(error, "cause", None), kind):
             return said, lacks

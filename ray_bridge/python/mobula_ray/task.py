@@ -6,15 +6,23 @@ is sent as objects. (Ray's own way to send packages starts new workers for them.
 
 import fcntl
 import importlib.util
+import os
 import pathlib
 import pickle
 import signal
+import stat
 import sys
+import tempfile
 import time
 
 import ray
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+# Nobody watches a task before it runs natively: what it waits for comes in time, or it fails.
+ARRIVES_MAX_S = 600
+# A native half that no worker loaded for so long makes room for another one.
+UNUSED_MAX_S = 7 * 24 * 3600
 
 
 @ray.remote
@@ -45,11 +53,13 @@ def gather(asked):
     """Buffers, while nodes are lost of which Ray does not know it. Ray asks one of those that have a
     copy, whichever; if that one is lost, another one ten seconds later, then after thirty. Asked
     anew, it chooses anew; what has arrived stays."""
-    patience_s = 0.1
+    patience_s, end = 0.1, time.monotonic() + ARRIVES_MAX_S
     while True:
         try:
             return tuple(ray.get(asked, timeout=patience_s))
         except ray.exceptions.GetTimeoutError:
+            if time.monotonic() > end:
+                raise
             # Large ones take their time.
             patience_s *= 1.3
 
@@ -72,16 +82,17 @@ def native(build, pieces):
 
 
 def sent(build, pieces):
-    """From a file that this node keeps as long as it is of this cluster."""
+    """From a file that this machine keeps: the next worker finds it, and the next cluster."""
     name = f"mobula_{build}._native"
     if name not in sys.modules:
-        session = ray._private.worker._global_node.get_session_dir_path()
-        path = pathlib.Path(session, f"mobula-{build}.so")
-        with open(path.with_suffix(".lock"), "w") as lock:
-            # One worker of a node writes it.
+        path = own_folder() / f"{build}.so"
+        with open(path.parent / "lock", "w") as lock:
+            # One worker of a machine writes it.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
+                remove_unused(path.parent)
                 write(path, pieces)
+            os.utime(path)
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -89,10 +100,30 @@ def sent(build, pieces):
     return sys.modules[name]
 
 
+def own_folder():
+    """Others who may log in to this machine must not write what its workers load."""
+    path = pathlib.Path(tempfile.gettempdir(), f"mobula-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise RuntimeError(f"{path} is not a folder that only its user may write")
+    return path
+
+
+def remove_unused(folder):
+    for path in folder.glob("*.so*"):
+        if time.time() - path.stat().st_mtime > UNUSED_MAX_S:
+            path.unlink()
+
+
 def write(path, pieces):
     """All or nothing: half of it would be taken for it."""
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "wb") as file:
-        for piece in ray.get(pieces):
-            file.write(*gather([piece]))
-    unfinished.rename(path)
+    unfinished = path.with_suffix(".so.unfinished")
+    try:
+        with open(unfinished, "wb") as file:
+            for piece in gather([pieces])[0]:
+                file.write(*gather([piece]))
+        unfinished.rename(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise

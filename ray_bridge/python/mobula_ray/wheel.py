@@ -24,7 +24,7 @@ def build(package=PACKAGE):
 
 @functools.cache
 def installed():
-    """Which build the package is of that is installed here; none when it was sent."""
+    """Which build the package is of that is installed here; none in a Ray of the server's own."""
     told = PACKAGE / BUILD
     return told.read_text() if told.exists() else None
 

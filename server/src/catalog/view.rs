@@ -59,15 +59,21 @@ fn relation_row(relation: &crate::meta::Relation) -> RelationRow {
 fn setting_row(name: &str, value: &str) -> SettingRow {
     let known = variables::find(name).ok();
     let changeable = known.is_some_and(|variable| variable.changeable().is_ok());
+    let in_unit = |value: &str| match known {
+        Some(variable) => variable.in_unit(value),
+        None => (value.to_owned(), None),
+    };
+    let (setting, unit) = in_unit(value);
     SettingRow {
         name: name.to_owned(),
         value: value.to_owned(),
-        unit: None,
+        setting,
+        unit: unit.map(str::to_owned),
         category: "Mobula".to_owned(),
         short_desc: known.map_or("", |variable| variable.about).to_owned(),
         context: if changeable { "user" } else { "internal" }.to_owned(),
         vartype: known.map_or("string", variables::Variable::type_word).to_owned(),
-        default: known.map_or("", |variable| variable.default).to_owned(),
+        default: known.map_or_else(String::new, |variable| in_unit(variable.default).0),
     }
 }
 

@@ -101,8 +101,9 @@ settings! {
     /// The Python that has the package ray, of the same version as the cluster's.
     ray_python: String, "program", Fixed("python3");
 
-    /// Send the package that runs tasks to the nodes. If false, each has the wheel that "mobula
-    /// wheel" of this program makes installed, and the first query need not wait for it.
+    /// Send the native half of the package that runs tasks to the nodes. If false, each has the
+    /// wheel that "mobula wheel" of this program makes installed, and the first query need not
+    /// wait for it.
     ray_send: bool, "true | false", Fixed("true");
 
     /// Make the TPC-H tables at the first start.

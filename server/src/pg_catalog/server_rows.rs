@@ -90,10 +90,10 @@ fn login(row: &RoleRow) -> Sparse<'static> {
 /// `pg_settings`.
 pub(super) fn pg_settings(view: &CatalogView) -> Vec<Sparse<'_>> {
     let shown = |row: &SettingRow| -> Sparse<'static> {
-        let changed = row.value != row.default;
+        let changed = row.setting != row.default;
         vec![
             ("name", row.name.clone().into()),
-            ("setting", row.value.clone().into()),
+            ("setting", row.setting.clone().into()),
             ("unit", row.unit.clone().into()),
             ("category", row.category.clone().into()),
             ("short_desc", row.short_desc.clone().into()),

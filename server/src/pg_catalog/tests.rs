@@ -36,6 +36,7 @@ fn view() -> Arc<CatalogView> {
     let setting = SettingRow {
         name: "TimeZone".into(),
         value: "UTC".into(),
+        setting: "UTC".into(),
         unit: None,
         category: "Client".into(),
         short_desc: "The time zone.".into(),

@@ -244,10 +244,20 @@ impl Variable {
         match self.kind {
             Word(words) => Some(words.join(", ")),
             Encoding => Some("UTF8".to_owned()),
-            Millis => Some(in_units(MILLIS)),
-            Bytes(_) => Some(in_units(BYTES)),
+            Millis => Some(in_units(&[MICROS, MILLIS])),
+            Bytes(_) => Some(in_units(&[BYTES])),
             _ => None,
         }
+    }
+
+    /// A value as pg_settings shows it: what has a unit is a number of that one.
+    pub fn in_unit(&self, value: &str) -> (String, Option<&'static str>) {
+        let (number, unit) = match self.kind {
+            Millis => (parse_millis(value), Some("ms")),
+            Bytes(_) => (parse_bytes(value), Some("B")),
+            _ => (None, None),
+        };
+        (number.map_or_else(|| value.to_owned(), |number| number.to_string()), unit)
     }
 
     /// PostgreSQL's word for its type, for pg_settings.
@@ -315,6 +325,7 @@ fn date_style(value: &str) -> Option<String> {
 /// Units of a setting; the first is the one that it is counted in, and may be left out.
 type Units = &'static [(&'static str, u64)];
 
+const MICROS: Units = &[("us", 1)];
 const MILLIS: Units =
     &[("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 const BYTES: Units =
@@ -322,10 +333,8 @@ const BYTES: Units =
 
 /// "2s", "500ms", "1min", "100" as milliseconds.
 pub fn parse_millis(value: &str) -> Option<u64> {
-    let millis = match value.trim().strip_suffix("us") {
-        Some(micros) => parse(micros, MILLIS)? / 1_000.0,
-        None => parse(value, MILLIS)?,
-    };
+    let millis =
+        parse(value, MILLIS).or_else(|| parse(value, MICROS).map(|micros| micros / 1_000.0))?;
     (millis.round() <= f64::from(i32::MAX)).then_some(millis.round() as u64)
 }
 
@@ -354,7 +363,7 @@ fn show(number: u64, units: Units) -> String {
 }
 
 /// For a hint.
-fn in_units(units: Units) -> String {
-    let names: Vec<_> = units.iter().map(|(name, _)| *name).collect();
+fn in_units(units: &[Units]) -> String {
+    let names: Vec<_> = units.iter().copied().flatten().map(|(name, _)| *name).collect();
     format!("a number and one of {}", names.join(", "))
 }
