@@ -2,7 +2,7 @@
 //! Out: its outcome and its buffers. The interpreter is free meanwhile, and asked whether the task
 //! was cancelled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -43,23 +43,25 @@ struct Process {
 /// The last one: tasks of like slots share it.
 static PROCESS: OnceLock<Mutex<Option<Arc<Process>>>> = OnceLock::new();
 
-/// Runs a task; its outcome, and each buffer as rows, partitions and segments.
+/// Runs a task on a node, in a process that may use a folder; its outcome, and each buffer as rows,
+/// partitions and segments.
 #[pyfunction]
 pub fn run_task<'py>(
     py: Python<'py>,
-    node: String,
+    place: (String, PathBuf),
     options: &str,
     memory_bytes: usize,
     task: &[u8],
     counts: Vec<usize>,
     read: &Bound<'py, PyTuple>,
 ) -> PyResult<(Bound<'py, PyBytes>, Vec<Parts>)> {
+    let (node, folder) = place;
     let broken = |error: DataFusionError| PyRuntimeError::new_err(error.to_string());
     let buffers = read.iter().map(|object| buffers::read(&object).map(arrived));
     let buffers: Vec<Arriving> = buffers.collect::<PyResult<_>>()?;
     let task = TaskPlan::decode(task).map_err(broken)?;
-    let process =
-        py.detach(|| process(options, memory_bytes, task.threads.max(1))).map_err(broken)?;
+    let slot = (memory_bytes, task.threads.max(1));
+    let process = py.detach(|| process(options, &folder, slot)).map_err(broken)?;
     let (ended, end) = mpsc::channel();
     // The interpreter's rules want it shareable.
     let end = Mutex::new(end);
@@ -156,24 +158,24 @@ fn told(error: &DataFusionError) -> QueryError {
     }
 }
 
-fn process(options: &str, memory_bytes: usize, threads: usize) -> Result<Arc<Process>> {
-    let slot = PROCESS.get_or_init(Mutex::default);
-    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_it = |process: &&Arc<Process>| process.slot == (memory_bytes, threads);
-    if let Some(process) = slot.as_ref().filter(is_it) {
+fn process(options: &str, folder: &Path, slot: (usize, usize)) -> Result<Arc<Process>> {
+    let last = PROCESS.get_or_init(Mutex::default);
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(process) = last.as_ref().filter(|process| process.slot == slot) {
         return Ok(Arc::clone(process));
     }
-    let process = Arc::new(make(options, memory_bytes, threads)?);
-    *slot = Some(Arc::clone(&process));
+    let process = Arc::new(make(options, folder, slot)?);
+    *last = Some(Arc::clone(&process));
     Ok(process)
 }
 
-fn make(options: &str, memory_bytes: usize, threads: usize) -> Result<Process> {
+fn make(options: &str, folder: &Path, slot: (usize, usize)) -> Result<Process> {
+    let (memory_bytes, threads) = slot;
     let Ok(options) = serde_json::from_str::<WorkerOptions>(options) else {
         return internal_err!("options that cannot be read");
     };
     let io = |error: std::io::Error| DataFusionError::IoError(error);
-    let scratch = scratch().map_err(io)?;
+    let scratch = scratch(folder).map_err(io)?;
     let private: Vec<&str> = options.private_names.iter().map(String::as_str).collect();
     // A node has what it mounts; the server's own folder may be the server's alone.
     let data_dir = if options.data_dir.is_dir() { &options.data_dir } else { &scratch };
@@ -199,12 +201,12 @@ fn make(options: &str, memory_bytes: usize, threads: usize) -> Result<Process> {
         .enable_all()
         .build()
         .map_err(io)?;
-    Ok(Process { worker, runtime, slot: (memory_bytes, threads) })
+    Ok(Process { worker, runtime, slot })
 }
 
 /// A folder of this process's own; those of processes that are gone are removed.
-fn scratch() -> std::io::Result<PathBuf> {
-    let all = std::env::temp_dir().join("mobula-workers");
+fn scratch(folder: &Path) -> std::io::Result<PathBuf> {
+    let all = folder.join("workers");
     let own = all.join(std::process::id().to_string());
     std::fs::create_dir_all(own.join("spill"))?;
     for entry in std::fs::read_dir(&all)?.flatten() {

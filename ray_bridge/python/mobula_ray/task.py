@@ -29,9 +29,9 @@ UNUSED_MAX_S = 7 * 24 * 3600
 def run(half, options, memory_bytes, task, counts, asked, *buffers):
     heed_interrupts()
     module = native(*half)
-    node = ray.get_runtime_context().get_node_id()
+    place = ray.get_runtime_context().get_node_id(), own_folder()
     buffers = gather(asked) if asked else buffers
-    outcome, written = module.run_task(node, options, memory_bytes, task, counts, buffers)
+    outcome, written = module.run_task(place, options, memory_bytes, task, counts, buffers)
     return outcome, *(as_object(*buffer) for buffer in written)
 
 
@@ -101,7 +101,8 @@ def sent(build, pieces):
 
 
 def own_folder():
-    """Others who may log in to this machine must not write what its workers load."""
+    """Others who may log in to this machine must not write what its workers load, nor read what they
+    spill."""
     path = pathlib.Path(tempfile.gettempdir(), f"mobula-{os.getuid()}")
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()

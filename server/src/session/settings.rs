@@ -262,7 +262,7 @@ mod tests {
         assert!(hint.contains("B, kB, MB, GB, TB"), "{hint}");
         for (given, shown) in [("1500us", Some("2ms")), ("2 min", Some("2min")), ("1minus", None)] {
             let set = variables.set("statement_timeout", given, false);
-            let got = set.map(|()| variables.show("statement_timeout").expect("known"));
+            let got = set.map(|_| variables.show("statement_timeout").expect("known"));
             assert_eq!(got.ok().as_deref(), shown, "{given}");
         }
         variables.reset("statement_timeout").expect("known");
