@@ -171,14 +171,6 @@ impl Ray {
         }
     }
 
-    /// Memory of a slot with so many CPUs, bytes: as much as the smallest node has for each.
-    fn memory_bytes(&self, cpus: usize) -> u64 {
-        let nodes = self.nodes();
-        let of_each = nodes.usable.iter().filter(|node| node.cpus >= 1.0);
-        let least = of_each.map(|node| node.memory_bytes / node.cpus).fold(f64::INFINITY, f64::min);
-        if least.is_finite() { (least * cpus as f64) as u64 } else { 0 }
-    }
-
     /// Room for a task among ours.
     async fn room(&self, ask: Ask, watch: &AttemptWatch) -> Permit {
         let room = self.window.acquire(ask);
@@ -191,8 +183,40 @@ impl Ray {
         }
     }
 
-    /// Waits for a task's end; or until it is known that it will not come, or not soon. `losses` is
-    /// how many nodes were lost when it was known that all is there that the task reads.
+    /// What the driver is told of a task and its place; `is_extra` when it runs beside others.
+    fn request(
+        id: TaskId,
+        task: &TaskPlan,
+        (ids, reads): (Vec<messages::Objects>, &[Read]),
+        nodes: &Nodes,
+        is_extra: bool,
+    ) -> RunRequest {
+        let cpus = task.threads.max(1);
+        let parts = reads.iter().map(|(.., part)| part);
+        let node = place::of(nodes, id.task, !ids.is_empty(), parts);
+        // Beside others of ours, on a node that has CPUs; Ray takes any for a task without.
+        let in_turn = place::in_turn(nodes, id.task);
+        let beside = is_extra && in_turn.is_some();
+        // Ray may send a task to a node that we know is lost and Ray does not, yet.
+        let insists = nodes.doubtful || beside;
+        let node = if insists { node.or(in_turn) } else { node };
+        RunRequest {
+            name: format!("mobula {id}"),
+            inputs: ids,
+            buffers: u32::try_from(task.output.buffers() + usize::from(task.keys))
+                .unwrap_or(u32::MAX),
+            cpus: if beside { 0 } else { u32::try_from(cpus).unwrap_or(u32::MAX) },
+            memory_bytes: nodes.memory_bytes(cpus),
+            task: task.encode().into(),
+            node,
+            insists,
+            asks: nodes.doubtful,
+        }
+    }
+
+    /// Waits for a task's end; or until it is known that it will not come, or not soon. None for a
+    /// task that no worker had when a node was lost: the one that was to find room for it, perhaps.
+    /// `losses` is how many were lost when it was known that all is there that the task reads.
     async fn reply(
         &self,
         request: RunRequest,
@@ -200,7 +224,7 @@ impl Ray {
         reads: &[Read],
         mut losses: usize,
         watch: &AttemptWatch,
-    ) -> Result<RunReply> {
+    ) -> Result<Option<RunReply>> {
         let (name, cpus, asks) = (request.name.clone(), request.cpus as usize, request.asks);
         let mut nodes = self.nodes.clone();
         let mut ask = connection.clone();
@@ -212,7 +236,7 @@ impl Ray {
         loop {
             let mut is_lost = false;
             tokio::select! {
-                reply = &mut call => return Ok(ask.answered(reply).await?.into_inner()),
+                reply = &mut call => return Ok(Some(ask.answered(reply).await?.into_inner())),
                 Ok(()) = nodes.changed() => {
                     let now = nodes.borrow_and_update();
                     if now.unheard {
@@ -232,7 +256,7 @@ impl Ray {
             }
             let due = Instant::now() + if is_lost { SETTLE } else { Duration::ZERO };
             let node = tokio::select! {
-                reply = &mut call => return Ok(ask.answered(reply).await?.into_inner()),
+                reply = &mut call => return Ok(Some(ask.answered(reply).await?.into_inner())),
                 node = self.whereabouts.of(&name, due, &mut ask) => node,
             };
             let lacks = is_lost && asks && !missing(reads, &self.nodes()).is_empty();
@@ -242,6 +266,7 @@ impl Ray {
                     runs = true;
                     watch.started_on(&node);
                 }
+                None if is_lost && missing(reads, &self.nodes()).is_empty() => return Ok(None),
                 _ if is_lost => return Err(self.lost(reads).into()),
                 _ if self.nodes().cpus_free() < cpus => watch.waits(cpus),
                 _ => {}
@@ -342,35 +367,22 @@ impl Cluster for Ray {
         let asked = Instant::now();
         let cpus = task.threads.max(1);
         let room = self.room(Ask { job: id.job, cpus, cpus_max: task.cpus_max }, watch).await;
-        let connection = self.connection().await?;
-        let (ids, reads) = reads(&inputs, &connection)?;
-        let nodes = self.nodes();
-        let outputs = missing(&reads, &nodes);
-        if !outputs.is_empty() {
-            return Err(Failure::Lost { outputs, words: NODE_LOST.to_owned() }.into());
+        loop {
+            let connection = self.connection().await?;
+            let (ids, reads) = reads(&inputs, &connection)?;
+            let nodes = self.nodes();
+            let outputs = missing(&reads, &nodes);
+            if !outputs.is_empty() {
+                return Err(Failure::Lost { outputs, words: NODE_LOST.to_owned() }.into());
+            }
+            let request = Self::request(id, &task, (ids, &reads), &nodes, room.is_extra());
+            let losses = nodes.losses;
+            let reply = self.reply(request, connection.clone(), &reads, losses, watch).await?;
+            if let Some(reply) = reply {
+                return self.done(id, reply, &reads, &connection, asked);
+            }
+            tracing::debug!(%id, "a node was lost before a worker had this task: it is sent again");
         }
-        let parts = reads.iter().map(|(.., part)| part);
-        let node = place::of(&nodes, id.task, !inputs.is_empty(), parts);
-        // Beside others of ours, on a node that has CPUs; Ray takes any for a task without.
-        let in_turn = place::in_turn(&nodes, id.task);
-        let beside = room.is_extra() && in_turn.is_some();
-        // Ray may send a task to a node that we know is lost and Ray does not, yet.
-        let insists = nodes.doubtful || beside;
-        let node = if insists { node.or(in_turn) } else { node };
-        let request = RunRequest {
-            name: format!("mobula {id}"),
-            inputs: ids,
-            buffers: u32::try_from(task.output.buffers() + usize::from(task.keys))
-                .unwrap_or(u32::MAX),
-            cpus: if beside { 0 } else { u32::try_from(cpus).unwrap_or(u32::MAX) },
-            memory_bytes: self.memory_bytes(cpus),
-            task: task.encode().into(),
-            node,
-            insists,
-            asks: nodes.doubtful,
-        };
-        let reply = self.reply(request, connection.clone(), &reads, nodes.losses, watch).await?;
-        self.done(id, reply, &reads, &connection, asked)
     }
 }
 

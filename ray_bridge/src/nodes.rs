@@ -58,6 +58,13 @@ impl Nodes {
         self.usable.iter().map(|node| node.cpus_free as usize).max().unwrap_or(0)
     }
 
+    /// Memory of a slot with so many CPUs, bytes: as much as the smallest node has for each.
+    pub fn memory_bytes(&self, cpus: usize) -> u64 {
+        let of_each = self.usable.iter().filter(|node| node.cpus >= 1.0);
+        let least = of_each.map(|node| node.memory_bytes / node.cpus).fold(f64::INFINITY, f64::min);
+        if least.is_finite() { (least * cpus as f64) as u64 } else { 0 }
+    }
+
     /// CPUs in whole tasks of so many.
     pub fn cpus(&self, of_task: usize) -> usize {
         let of_task = of_task.max(1);

@@ -54,11 +54,20 @@ class Nodes:
         """Of a server that is to use this cluster."""
         return ["--ray-address", self.address, "--ray-python", sys.executable]
 
-    def add(self):
-        """One more; its name."""
-        node = self.cluster.add_node(**self.size)
+    def add(self, **size):
+        """One more, as large as the others unless told otherwise; its name."""
+        node = self.cluster.add_node(**self.size | size)
         self.nodes[node.node_id] = node
         return node.node_id
+
+    def busy(self):
+        """One where a worker runs a task of ours at this moment, if any."""
+        raylets = {self._raylet(name).pid: name for name in self.nodes}
+        for process in workers():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if name := raylets.get(process.ppid()):
+                    return name
+        return None
 
     def remove(self, name):
         """Takes a node away with all its processes, as if it were unplugged."""
@@ -114,14 +123,15 @@ class Growing:
     def __init__(self, folder):
         port = free_port()
         self.address = f"{ray.util.get_node_ip_address()}:{port}"
-        kinds = {"head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        head = "ray.head.default"  # Its provider calls it so; another would be started beside it.
+        kinds = {head: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
                  "small": {"resources": {"CPU": 1, "object_store_memory": STORE_BYTES},
                            "node_config": {}, "min_workers": 0, "max_workers": 2}}
         config = folder / "autoscaler.json"
         config.write_text(json.dumps({
             "cluster_name": "growing", "max_workers": 2, "auth": {}, "file_mounts": {},
             "provider": {**self.PROVIDER, "gcs_address": self.address},
-            "available_node_types": kinds, "head_node_type": "head", "upscaling_speed": 1.0,
+            "available_node_types": kinds, "head_node_type": head, "upscaling_speed": 1.0,
             "idle_timeout_minutes": 0.3, "file_mounts_sync_continuously": False,
             **{name: [] for name in self.NOTHING}}))
         self.process = subprocess.Popen(

@@ -7,9 +7,10 @@ import ray
 from ray._private.state import state as ray_state
 from ray.core.generated import common_pb2
 
-# Of `common.proto`'s TaskStatus: a task that runs, also while it waits for what it asked for.
-RUNS = 8
-RUNNING = {RUNS, 9, 10}
+# Of `common.proto`'s TaskStatus: a task that a worker was given, as who gave it says, who outlives
+# the worker's node; that runs, also while it waits for what it asked for.
+GIVEN, RUNS = 5, 8
+RUNNING = {GIVEN, RUNS, 9, 10}
 ENDED = {11, 12}
 
 
@@ -29,7 +30,7 @@ def nodes():
 
 
 def running(job):
-    """Name and node of each task of a job that runs; what Ray was told a second ago."""
+    """Name and node of each task of a job that a worker has; what Ray was told a second ago."""
     found = []
     for event in ray_state._get_all_task_events():
         times = event.state_updates.state_ts_ns.keys()
