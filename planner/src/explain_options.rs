@@ -3,9 +3,9 @@
 //! Knows no plan.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use crate::parse::{ParseError, position};
+use crate::parse::{ParseError, near};
 
 /// Puts the options of every EXPLAIN into DataFusion's words.
 ///
@@ -157,10 +157,10 @@ fn plain(message: String) -> ParseError {
 }
 
 fn syntax(sql: &str, token: Option<&TokenWithSpan>) -> ParseError {
-    let Some(token) = token else { return plain("syntax error in EXPLAIN's options".to_owned()) };
-    let Location { line, column } = token.span.start;
-    let message = format!("syntax error at or near \"{}\"", token.token);
-    ParseError::Syntax { message, position: position(sql, line, column) }
+    match token {
+        Some(token) => near(sql, Some(token)),
+        None => plain("syntax error in EXPLAIN's options".to_owned()),
+    }
 }
 
 #[cfg(test)]

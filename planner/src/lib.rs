@@ -2,7 +2,7 @@
 //!
 //! The way of a query here, in order:
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
-//!    [`catalog_rewrite`], [`explain_options`] and [`names`] put PostgreSQL's SQL into words
+//!    [`catalog_rewrite`], [`explain_options`], [`cursors`] and [`names`] put PostgreSQL's SQL into words
 //!    DataFusion plans alike.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
@@ -22,6 +22,7 @@ pub mod catalog_rewrite;
 mod children;
 mod conjunctions;
 mod cooperative;
+pub mod cursors;
 pub mod dates;
 mod decimals;
 mod dependencies;

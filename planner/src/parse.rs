@@ -4,10 +4,10 @@
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::grammar::Grammar;
-use crate::{depth, dialect, explain_options};
+use crate::{cursors, depth, dialect, explain_options};
 
 /// Why a text is not a statement. Positions are characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
     depth::check(&tokens)?;
     let parameters = parameters(&tokens);
     let tokens = explain_options::translate(sql, tokens)?;
+    let tokens = cursors::translate(sql, tokens)?;
     let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&Grammar)
         .with_recursion_limit(depth::DEPTH_MAX * 4)
@@ -89,13 +90,25 @@ fn syntax_error(sql: &str, error: &ParserError) -> ParseError {
     };
     let found = words.rsplit_once("found: ").map(|(_, found)| found);
     let message = match found {
-        Some("EOF") => "syntax error at end of input".to_owned(),
         Some(token) => format!("syntax error at or near \"{token}\""),
         None if words.contains("Unterminated string") => "unterminated quoted string".to_owned(),
         None => format!("syntax error: {words}"),
     };
-    let end = || Some(sql.trim_end().chars().count() + 1);
-    ParseError::Syntax { message, position: if found == Some("EOF") { end() } else { position } }
+    match found {
+        Some("EOF") => near(sql, None),
+        _ => ParseError::Syntax { message, position },
+    }
+}
+
+/// A syntax error at a token, or at the end of the text.
+pub(crate) fn near(sql: &str, token: Option<&TokenWithSpan>) -> ParseError {
+    let Some(token) = token else {
+        let message = "syntax error at end of input".to_owned();
+        return ParseError::Syntax { message, position: Some(sql.trim_end().chars().count() + 1) };
+    };
+    let Location { line, column } = token.span.start;
+    let message = format!("syntax error at or near \"{}\"", token.token);
+    ParseError::Syntax { message, position: position(sql, line, column) }
 }
 
 /// "3, Column: 7" as a position in characters from 1.

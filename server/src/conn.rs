@@ -2,6 +2,7 @@
 //! has logged in. Out: bytes, until the client leaves or the server stops. While a statement runs
 //! the socket is still read, so that a client that vanishes is noticed.
 
+mod cursors;
 mod extended;
 mod prepared;
 mod pump;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::cancel::{Cancel, Registration, shutdown};
 use crate::catalog::Scope;
+use crate::cursors::Cursors;
 use crate::error::{PgError, PgResult, Severity, SqlState};
 use crate::queries::Watch;
 use crate::session::Session;
@@ -31,6 +33,7 @@ use crate::wire::backend;
 use crate::wire::frame::FrameReader;
 use crate::wire::frontend::{self, Message};
 
+pub use cursors::Fetched;
 pub use prepared::{Portal, Prepared};
 
 /// A socket, encrypted or not.
@@ -48,6 +51,9 @@ pub struct Connection<S> {
     out: BytesMut,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
+    cursors: Cursors,
+    /// How many cursors and portals were made.
+    made: u64,
     /// The query that this session runs now.
     query: Option<Watch>,
     /// The settings' values the client was told last, in the order of [`VARIABLES`].
@@ -83,6 +89,8 @@ impl<S: Stream> Connection<S> {
             out: BytesMut::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
+            cursors: Cursors::default(),
+            made: 0,
             query: None,
             told: vec![],
             settings_changed: false,
@@ -249,6 +257,12 @@ impl<S: Stream> Connection<S> {
             joins: Joins::Hash,
             query: self.query.as_ref().map(|watch| Arc::clone(watch.query())),
         }
+    }
+
+    /// The number of a new cursor or portal.
+    fn next_number(&mut self) -> u64 {
+        self.made += 1;
+        self.made - 1
     }
 
     /// When the statement that starts now times out.

@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod config;
 pub mod conn;
 pub mod constants;
+pub mod cursors;
 pub mod demo;
 pub mod demo_tables;
 pub mod durable;

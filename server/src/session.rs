@@ -1,6 +1,7 @@
 //! One client's session, without its socket: who it is, its settings, its transaction, what it
 //! prepared. In: what statements decide. Out: what statements need. Runs nothing.
 
+mod savepoints;
 pub mod settings;
 pub mod variables;
 
@@ -10,6 +11,7 @@ use std::time::SystemTime;
 use pgwire::messages::response::TransactionStatus;
 
 use crate::error::{PgError, PgResult, SqlState};
+use savepoints::Savepoint;
 use settings::Variables;
 
 /// Who is connected, fixed at login.
@@ -43,12 +45,15 @@ pub struct Session {
     pub variables: Variables,
     /// The transaction.
     pub transaction: Transaction,
+    /// Places in it to return to, the last one last.
+    savepoints: Vec<Savepoint>,
 }
 
 impl Session {
     /// A session right after login.
     pub fn new(identity: Identity, variables: Variables) -> Self {
-        Self { identity: Arc::new(identity), variables, transaction: Transaction::Idle }
+        let identity = Arc::new(identity);
+        Self { identity, variables, transaction: Transaction::Idle, savepoints: vec![] }
     }
 
     /// The byte ReadyForQuery carries.
@@ -90,6 +95,7 @@ impl Session {
     pub fn end(&mut self, commit: bool) -> (&'static str, Option<PgError>) {
         let before = std::mem::replace(&mut self.transaction, Transaction::Idle);
         let committed = commit && matches!(before, Transaction::Open(_));
+        self.savepoints.clear();
         self.variables.end(committed);
         let warning = (before == Transaction::Idle).then(|| {
             let message = "there is no transaction in progress";

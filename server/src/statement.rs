@@ -5,6 +5,7 @@
 pub mod copy;
 pub mod ddl;
 pub mod explain;
+pub mod feed;
 pub mod kind;
 pub mod query;
 pub mod replan;
@@ -12,6 +13,7 @@ pub mod rows;
 pub mod runner;
 pub mod session_commands;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -19,6 +21,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::conn::Fetched;
 use crate::error::PgError;
 use crate::types::{PG_TYPE_KEY, pg_type_of};
 use crate::wire::backend::ResultColumn;
@@ -50,6 +53,8 @@ pub enum Source {
     Plan(Arc<dyn ExecutionPlan>, Arc<TaskContext>, Box<replan::Again>),
     /// Rows that are there.
     Batch(RecordBatch),
+    /// Many rows that are there.
+    Batches(VecDeque<RecordBatch>),
 }
 
 /// What a statement came to.
@@ -64,6 +69,8 @@ pub enum Outcome {
         /// The first word of the tag.
         verb: &'static str,
     },
+    /// Rows of a cursor; still to be sent.
+    Fetched(Box<Fetched>),
     /// No rows.
     Done {
         /// The whole tag.

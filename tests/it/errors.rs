@@ -108,6 +108,14 @@ const AS_POSTGRES: &[(&str, &str)] = &[
       generate_series(1, 1000000) as b(y) where (x + y) % 1000003 = -1",
         "57014",
     ),
+    ("savepoint s", "25P01"),
+    ("release savepoint s", "25P01"),
+    ("rollback to savepoint s", "25P01"),
+    ("rollback and chain", "25P01"),
+    ("declare c cursor for select 1", "25P01"),
+    ("fetch 1 from no_such_cursor", "34000"),
+    ("move no_such_cursor", "34000"),
+    ("fetch absolute from c", "42601"),
 ];
 
 /// Where we answer otherwise: statement, what PostgreSQL answers, what we answer, why.
@@ -186,8 +194,6 @@ const OUR_OWN: &[(&str, &str)] = &[
     ("truncate errors_t", "0A000"),
     ("create index on errors_t (a)", "0A000"),
     ("create function f() returns int as 'select 1' language sql", "0A000"),
-    ("savepoint s", "0A000"),
-    ("declare c cursor for select 1", "0A000"),
     ("grant select on errors_t to mobula", "0A000"),
     ("create role r", "0A000"),
     ("select a into made from errors_t", "0A000"),

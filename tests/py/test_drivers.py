@@ -178,14 +178,26 @@ def test_psycopg_pipeline_after_an_error(server):
 
 def test_psycopg_server_side_cursor(server):
     with server.connect(autocommit=False) as connected:
-        try:
-            with connected.cursor("named") as cursor:
-                cursor.itersize = 1000
-                cursor.execute("SELECT l_orderkey FROM lineitem LIMIT 5000")
-                assert sum(1 for _ in cursor) == 5000
-        except psycopg.Error as error:
-            assert error.sqlstate == "0A000", "DECLARE works or is refused as not supported"
-            pytest.skip("DECLARE CURSOR is not supported (0A000)")
+        with connected.cursor("named") as cursor:
+            cursor.itersize = 1000
+            cursor.execute("SELECT l_orderkey FROM lineitem WHERE l_orderkey > %s LIMIT 5000", [7])
+            assert sum(1 for _ in cursor) == 5000
+        with connected.cursor("any way", scrollable=True, binary=True) as cursor:
+            sql = "SELECT l_orderkey, l_comment FROM lineitem ORDER BY 1, l_linenumber LIMIT 9000"
+            cursor.execute(sql)
+            rows = cursor.fetchall()
+            assert rows == connected.execute(sql).fetchall()
+            cursor.scroll(8000, mode="absolute")
+            assert cursor.fetchmany(3) == rows[8000:8003]
+            cursor.scroll(-5000)
+            assert cursor.fetchone() == rows[3003]
+        held = connected.cursor("held", withhold=True)
+        held.execute("SELECT o_orderkey FROM orders ORDER BY 1 LIMIT 10")
+        first = held.fetchone()
+        connected.commit()
+        rest = connected.execute("SELECT o_orderkey FROM orders ORDER BY 1 LIMIT 10").fetchall()
+        assert [first, *held.fetchall()] == rest
+        held.close()
 
 
 def test_psycopg_stream(connection):
@@ -403,8 +415,8 @@ def test_jdbc(jdbc, case):
 
 # --- psqlodbc ----------------------------------------------------------------------------------
 
-@pytest.fixture
-def odbc(server):
+@pytest.fixture(params=["", "UseDeclareFetch=1;Fetch=1000;"], ids=["all at once", "by cursors"])
+def odbc(server, request):
     try:
         debian.require("/usr/lib/*/libodbcinst.so.2", "unixodbc")
         driver = debian.require("/usr/lib/*/odbc/psqlodbcw.so", "odbc-postgresql")
@@ -414,7 +426,8 @@ def odbc(server):
     parts = conninfo_to_dict(server.uri)
     connected = pyodbc.connect(
         f"DRIVER={driver};SERVER={parts['host']};PORT={parts['port']};UID={parts['user']};"
-        f"PWD={parts['password']};DATABASE={parts['dbname']}", autocommit=True)
+        f"PWD={parts['password']};DATABASE={parts['dbname']};{request.param}",
+        autocommit=True)
     yield connected
     connected.close()
 

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
-use super::prepared::{Portal, Prepared, Progress, duplicate_statement};
+use planner::cursors;
+
+use super::prepared::{Portal, Prepared, Progress, duplicate_statement, other_columns};
 use super::simple::tag;
-use super::{Connection, Running, Stream};
+use super::{Connection, Fetched, Running, Stream};
+use crate::cursors::duplicate_cursor;
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::params::decode_param;
@@ -55,19 +58,18 @@ impl<S: Stream> Connection<S> {
     pub(super) fn sync(&mut self) {
         if self.session.transaction == Transaction::Idle {
             self.portals.clear();
+            self.end_implicit_transaction(true);
         }
     }
 
     fn bind(&mut self, bind: &Bind) -> PgResult<()> {
         let prepared = self.statement(&bind.statement)?;
-        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
-            let message = format!("cursor \"{}\" already exists", bind.portal);
-            return Err(PgError::new(SqlState::DuplicateCursor, message));
+        let is_there = self.portals.contains_key(&bind.portal);
+        if !bind.portal.is_empty() && is_there || self.cursors.has(&bind.portal) {
+            return Err(duplicate_cursor(&bind.portal));
         }
-        let most = self.shared.settings.max_portals;
-        if self.portals.len() >= most && !self.portals.contains_key(&bind.portal) {
-            let message = format!("too many open portals (limit {most})");
-            return Err(PgError::new(SqlState::ConfigurationLimit, message));
+        if !is_there {
+            self.admit_portal()?;
         }
         let values = self.values(&prepared, bind)?;
         let formats = formats(&bind.result_formats)?;
@@ -83,9 +85,20 @@ impl<S: Stream> Connection<S> {
             [all] => vec![*all; columns],
             _ => formats,
         };
-        let portal = Portal { prepared, values, formats, progress: Progress::Start };
+        let number = self.next_number();
+        let portal = Portal { prepared, values, formats, progress: Progress::Start, number };
         self.portals.insert(bind.portal.clone(), portal);
         Ok(())
+    }
+
+    /// Refuses one portal or cursor too many.
+    pub(super) fn admit_portal(&self) -> PgResult<()> {
+        let most = self.shared.settings.max_portals;
+        if self.portals.len() + self.cursors.len() < most {
+            return Ok(());
+        }
+        let message = format!("too many open portals and cursors (limit {most})");
+        Err(PgError::new(SqlState::ConfigurationLimit, message))
     }
 
     fn values(
@@ -172,6 +185,10 @@ impl<S: Stream> Connection<S> {
                 self.query = query;
                 (*rows, "SELECT")
             }
+            Progress::Fetched(fetched) => {
+                let fetched = self.resume_fetch(fetched)?;
+                return self.send_fetch(running, name, fetched, &formats, limit).await;
+            }
             Progress::Complete if prepared.shape.is_some() => {
                 backend::complete(&mut self.out, "SELECT 0");
                 return Ok(0);
@@ -186,6 +203,7 @@ impl<S: Stream> Connection<S> {
                     return Ok(0);
                 }
                 let values = std::mem::take(&mut portal.values);
+                self.admit_fetch(&prepared)?;
                 if let Some(parsed) = &prepared.parsed {
                     self.begin_query(&prepared.sql, &parsed.statement);
                 }
@@ -197,6 +215,9 @@ impl<S: Stream> Connection<S> {
                         backend::complete(&mut self.out, &tag);
                         return Ok(0);
                     }
+                    Outcome::Fetched(fetched) => {
+                        return self.send_fetch(running, name, fetched, &formats, limit).await;
+                    }
                     Outcome::Rows { shape, source, verb } => {
                         let options = self.session.variables.format_options();
                         (Rows::new(source, &shape, &formats, &options)?, verb)
@@ -205,6 +226,38 @@ impl<S: Stream> Connection<S> {
             }
         };
         self.send_rows(running, name, rows, limit, verb).await
+    }
+
+    /// A FETCH gives the columns that its statement was described with.
+    fn admit_fetch(&mut self, prepared: &Prepared) -> PgResult<()> {
+        let fetch = prepared.parsed.as_ref().and_then(|p| cursors::fetch(&p.statement));
+        let Some(fetch) = fetch.filter(|fetch| fetch.gives_rows) else { return Ok(()) };
+        let columns = &self.cursors.get(&fetch.cursor)?.shape.columns;
+        match &prepared.shape {
+            Some(shape) if shape.columns == *columns => Ok(()),
+            _ => Err(other_columns()),
+        }
+    }
+
+    async fn send_fetch(
+        &mut self,
+        running: &Running,
+        portal: &str,
+        fetched: Box<Fetched>,
+        formats: &[Format],
+        limit: Option<usize>,
+    ) -> PgResult<usize> {
+        let (sent, rest) = self.send_fetched(running, fetched, formats, limit).await?;
+        match rest {
+            None => backend::complete(&mut self.out, &tag("FETCH", sent)),
+            Some(rest) => {
+                if let Some(portal) = self.portals.get_mut(portal) {
+                    portal.progress = Progress::Fetched(rest);
+                }
+                backend::suspended(&mut self.out);
+            }
+        }
+        Ok(sent)
     }
 
     async fn send_rows(

@@ -7,10 +7,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{self, Expr, Statement};
+use planner::cursors;
 use planner::parse::Parsed;
 
-use super::statements::ends_transaction;
-use super::{Connection, Running, Stream};
+use super::statements::mends_transaction;
+use super::{Connection, Fetched, Running, Stream};
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::params::decode_param;
@@ -50,6 +51,8 @@ pub struct Portal {
     pub formats: Vec<Format>,
     /// How far it is.
     pub progress: Progress,
+    /// How many cursors and portals the session had made before it.
+    pub number: u64,
 }
 
 /// How far a portal is.
@@ -59,6 +62,8 @@ pub enum Progress {
     Start,
     /// Some rows were read; the rest waits, and the query goes on.
     Suspended(Box<Rows>, Option<Watch>),
+    /// Some rows of a cursor were sent; the rest waits.
+    Fetched(Box<Fetched>),
     /// Run to its end.
     Complete,
 }
@@ -105,7 +110,7 @@ impl<S: Stream> Connection<S> {
             });
         };
         if matches!(self.session.transaction, Transaction::Failed(_))
-            && !ends_transaction(&parsed.statement)
+            && !mends_transaction(&parsed.statement)
         {
             return Err(in_failed_transaction());
         }
@@ -121,25 +126,31 @@ impl<S: Stream> Connection<S> {
         version: u64,
     ) -> PgResult<Prepared> {
         let given = types.iter().map(|oid| given_type(*oid)).collect::<PgResult<Vec<_>>>()?;
-        let planned = match kind::of(&parsed.statement) {
-            Kind::Query => {
-                let (context, text, statement) =
-                    (self.context(), Arc::clone(&sql), Arc::clone(&parsed));
+        let declared = cursors::declared(&parsed);
+        let (is_query, is_declare) =
+            (kind::of(&parsed.statement) == Kind::Query, declared.is_some());
+        let planned = match declared.map(|declared| Arc::new(declared.query)) {
+            None if !is_query => None,
+            of_cursor => {
+                let statement = of_cursor.unwrap_or_else(|| Arc::clone(&parsed));
+                let (context, text) = (self.context(), Arc::clone(&sql));
                 let work = async move {
                     let planned = query::plan(&context, &text, &statement, &given).await?;
-                    query::remember(&context, &text, &planned);
+                    if is_query {
+                        query::remember(&context, &text, &planned);
+                    }
                     Ok(planned)
                 };
                 let work = self.shared.planning.spawn(work);
                 Some(self.wait(running, work).await?)
             }
-            _ => None,
         };
         let parameters = match &planned {
             Some(planned) => parameter_oids(planned, types),
             None => vec![],
         };
         let shape = match &planned {
+            Some(_) if is_declare => None,
             Some(planned) => Some(planned.shape.clone()),
             None => self.shape_of_utility(&parsed)?,
         };
@@ -150,8 +161,12 @@ impl<S: Stream> Connection<S> {
     fn shape_of_utility(&mut self, parsed: &Parsed) -> PgResult<Option<Shape>> {
         let shape = |outcome| match outcome {
             Outcome::Rows { shape, .. } => Some(shape),
-            Outcome::Done { .. } => None,
+            Outcome::Fetched(_) | Outcome::Done { .. } => None,
         };
+        if let Some(fetch) = cursors::fetch(&parsed.statement) {
+            let cursor = self.cursors.get(&fetch.cursor).ok();
+            return Ok(cursor.filter(|_| fetch.gives_rows).map(|cursor| cursor.shape.clone()));
+        }
         match &parsed.statement {
             Sql::Explain(explain) => explain::described(&explain.options).map(shape),
             Sql::Statement(statement) => match statement.as_ref() {
@@ -251,8 +266,7 @@ impl<S: Stream> Connection<S> {
         let again = self.prepare_parsed(running, sql, Arc::clone(parsed), &types, version).await?;
         let columns = |p: &Prepared| p.shape.as_ref().map(|shape| shape.columns.clone());
         if columns(&again) != columns(&prepared) {
-            let message = "cached plan must not change result type";
-            return Err(PgError::new(SqlState::FeatureNotSupported, message));
+            return Err(other_columns());
         }
         Ok(Arc::new(again))
     }
@@ -277,6 +291,11 @@ impl<S: Stream> Connection<S> {
         let work = self.shared.planning.spawn(work);
         self.wait(running, work).await
     }
+}
+
+/// A statement would give other columns than it was described with.
+pub(super) fn other_columns() -> PgError {
+    PgError::new(SqlState::FeatureNotSupported, "cached plan must not change result type")
 }
 
 /// 42P05.

@@ -21,10 +21,11 @@ impl<S: Stream> Connection<S> {
         self.statements.remove("");
         self.portals.remove("");
         let running = self.begin_statement();
-        if let Err(error) = self.simple_statements(&running, sql).await {
-            return self.report(error);
-        }
-        Ok(())
+        let answered = self.simple_statements(&running, sql).await;
+        let is_done = answered.is_ok();
+        let reported = answered.or_else(|error| self.report(error));
+        self.end_implicit_transaction(is_done);
+        reported
     }
 
     async fn simple_statements(&mut self, running: &Running, sql: &str) -> PgResult<()> {
@@ -78,6 +79,13 @@ impl<S: Stream> Connection<S> {
             Outcome::Rows { shape, source, verb } => {
                 self.simple_rows(running, &shape, source, verb).await
             }
+            Outcome::Fetched(fetched) => {
+                let formats = fetched.formats();
+                backend::row_description(&mut self.out, &fetched.shape.columns, formats);
+                let (sent, _) = self.send_fetched(running, fetched, formats, None).await?;
+                backend::complete(&mut self.out, &tag("FETCH", sent));
+                Ok(sent)
+            }
         }
     }
 
@@ -108,7 +116,7 @@ impl<S: Stream> Connection<S> {
 /// The tag of a statement that gave rows.
 pub(super) fn tag(verb: &str, rows: usize) -> String {
     match verb {
-        "SELECT" => format!("SELECT {rows}"),
+        "SELECT" | "FETCH" => format!("{verb} {rows}"),
         other => other.to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
+use planner::cursors;
 use planner::parse::Parsed;
 use planner::resolve::Catalog as _;
 
@@ -46,7 +47,7 @@ impl<S: Stream> Connection<S> {
                 });
                 self.wait(running, work).await
             }
-            Kind::Session => self.session_statement(running, parsed).await,
+            Kind::Session => self.session_statement(running, sql, parsed, alone).await,
             Kind::Definition(what) => {
                 self.session.outside_transaction(what)?;
                 let (context, text, statement) =
@@ -94,10 +95,16 @@ impl<S: Stream> Connection<S> {
         if matches!(self.session.transaction, Transaction::Failed(_)) {
             return Err(in_failed_transaction());
         }
-        if let Some(constant) = prepared.planned.as_ref().and_then(|p| p.constant.as_ref()) {
+        let constant = prepared.planned.as_ref().and_then(|planned| planned.constant.as_ref());
+        if let (Some(constant), true) = (constant, prepared.shape.is_some()) {
             return Ok(query::constant_rows(constant));
         }
         let prepared = self.current(running, prepared).await?;
+        if let Some(asked) = prepared.parsed.as_deref().and_then(cursors::declared) {
+            self.admit_cursor(&asked, true)?;
+            let (text, planned) = (Arc::clone(&prepared.sql), prepared.planned.clone());
+            return self.declare(running, &text, asked, planned, values).await;
+        }
         let context = self.context();
         let work = self.shared.planning.spawn(async move {
             match &prepared.planned {
@@ -111,7 +118,7 @@ impl<S: Stream> Connection<S> {
     /// Refuses what this transaction cannot run.
     fn admit(&self, kind: Kind, statement: &Sql) -> PgResult<()> {
         if matches!(self.session.transaction, Transaction::Failed(_))
-            && !ends_transaction(statement)
+            && !mends_transaction(statement)
         {
             return Err(in_failed_transaction());
         }
@@ -127,9 +134,18 @@ impl<S: Stream> Connection<S> {
     async fn session_statement(
         &mut self,
         running: &Running,
+        sql: &Arc<str>,
         parsed: &Arc<Parsed>,
+        alone: bool,
     ) -> PgResult<Outcome> {
         self.settings_changed = true;
+        if let Some(fetch) = cursors::fetch(&parsed.statement) {
+            return self.fetch(running, &fetch).await;
+        }
+        if let Some(asked) = cursors::declared(parsed) {
+            self.admit_cursor(&asked, alone)?;
+            return self.declare(running, sql, asked, None, vec![]).await;
+        }
         let outcome = match &parsed.statement {
             Sql::Statement(statement) => match statement.as_ref() {
                 Statement::Prepare { name, data_types, statement } => {
@@ -144,6 +160,21 @@ impl<S: Stream> Connection<S> {
                 Statement::Deallocate { name, .. } => {
                     self.deallocate(&name.value, name.quote_style.is_none())
                 }
+                Statement::Savepoint { name } => {
+                    let saved = self.session.savepoint(&name.value, self.made);
+                    saved.map(|()| Outcome::done("SAVEPOINT"))
+                }
+                Statement::ReleaseSavepoint { name } => {
+                    let released = self.session.release(&name.value);
+                    released.map(|()| Outcome::done("RELEASE"))
+                }
+                Statement::Rollback { savepoint: Some(name), .. } => {
+                    let made = self.session.roll_back_to(&name.value)?;
+                    self.portals.retain(|_, portal| portal.number < made);
+                    self.cursors.forget_since(made);
+                    Ok(Outcome::done("ROLLBACK"))
+                }
+                Statement::Close { cursor } => self.close_cursor(cursor),
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
                 Statement::ExplainTable { table_name, .. } => {
@@ -153,10 +184,20 @@ impl<S: Stream> Connection<S> {
             },
             _ => session_commands::run(&mut self.session, &parsed.statement),
         };
-        if self.session.transaction == Transaction::Idle && ends_transaction(&parsed.statement) {
+        if let (true, Ok(Outcome::Done { tag, .. })) =
+            (ends_transaction(&parsed.statement), &outcome)
+        {
             self.portals.clear();
+            self.cursors.end_transaction(tag == "COMMIT");
         }
         outcome
+    }
+
+    /// A message has ended that was a transaction of its own, unless it began one.
+    pub(super) fn end_implicit_transaction(&mut self, committed: bool) {
+        if self.session.transaction == Transaction::Idle {
+            self.cursors.end_transaction(committed);
+        }
     }
 
     fn deallocate(&mut self, name: &str, plain: bool) -> PgResult<Outcome> {
@@ -175,6 +216,7 @@ impl<S: Stream> Connection<S> {
             self.session.variables.reset_all();
             self.statements.clear();
             self.portals.clear();
+            self.cursors.close_all();
         }
         Ok(Outcome::done(format!("DISCARD {what}")))
     }
@@ -256,7 +298,7 @@ impl<S: Stream> Connection<S> {
     }
 }
 
-fn no_parameters(planned: &Planned) -> PgResult<()> {
+pub(super) fn no_parameters(planned: &Planned) -> PgResult<()> {
     match &planned.query {
         Some(query) if !query.parameters.is_empty() => {
             Err(PgError::new(SqlState::UndefinedParameter, "there is no parameter $1"))
@@ -265,8 +307,14 @@ fn no_parameters(planned: &Planned) -> PgResult<()> {
     }
 }
 
-/// COMMIT or ROLLBACK: all that a failed transaction accepts.
-pub(super) fn ends_transaction(statement: &Sql) -> bool {
+/// COMMIT, ROLLBACK or ROLLBACK TO: all that a failed transaction accepts.
+pub(super) fn mends_transaction(statement: &Sql) -> bool {
+    let Sql::Statement(inner) = statement else { return false };
+    ends_transaction(statement) || matches!(inner.as_ref(), Statement::Rollback { .. })
+}
+
+/// COMMIT or ROLLBACK.
+fn ends_transaction(statement: &Sql) -> bool {
     let Sql::Statement(statement) = statement else { return false };
     matches!(
         statement.as_ref(),

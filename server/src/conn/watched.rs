@@ -18,7 +18,11 @@ impl<S: Stream> Connection<S> {
         let kind = kind::of(statement);
         let runs = match statement {
             Sql::Explain(explain) => explain.options.analyze,
-            Sql::Statement(inner) if matches!(**inner, Statement::Execute { .. }) => true,
+            // Of a cursor from here on until all its rows were read.
+            Sql::Statement(inner) => {
+                let runs = matches!(**inner, Statement::Execute { .. } | Statement::Declare { .. });
+                runs || matches!(kind, Kind::Query | Kind::Write(_))
+            }
             _ => matches!(kind, Kind::Query | Kind::Write(_)),
         };
         if !runs {

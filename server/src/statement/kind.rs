@@ -42,11 +42,15 @@ fn of_sql(statement: &Statement) -> Kind {
         | Statement::StartTransaction { .. }
         | Statement::Commit { .. }
         | Statement::Rollback { .. }
+        | Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
         | Statement::Prepare { .. }
         | Statement::Execute { .. }
         | Statement::Deallocate { .. }
         | Statement::Discard { .. }
         | Statement::Close { .. }
+        | Statement::Declare { .. }
+        | Statement::Fetch { .. }
         | Statement::LISTEN { .. }
         | Statement::UNLISTEN { .. } => Kind::Session,
         Statement::CreateSchema { .. } => Kind::Definition("CREATE SCHEMA"),

@@ -4,14 +4,14 @@
 
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, ContextModifier, Expr, Set, Statement, TransactionAccessMode, TransactionMode,
-    UnaryOperator, Value,
+    ContextModifier, Expr, Set, Statement, TransactionAccessMode, TransactionMode, UnaryOperator,
+    Value,
 };
 
 use super::Outcome;
 use crate::error::{PgError, PgResult, SqlState};
-use crate::session::Session;
 use crate::session::variables::{VARIABLES, Variable};
+use crate::session::{Session, Transaction};
 
 /// Runs a statement on the session.
 ///
@@ -36,19 +36,8 @@ pub fn run(session: &mut Session, statement: &Parsed) -> PgResult<Outcome> {
             apply_modes(session, modes)?;
             Ok(Outcome::noticed("BEGIN", warning))
         }
-        Statement::Commit { .. } => {
-            let (tag, warning) = session.end(true);
-            Ok(Outcome::noticed(tag, warning))
-        }
-        Statement::Rollback { savepoint: None, .. } => {
-            let (tag, warning) = session.end(false);
-            Ok(Outcome::noticed(tag, warning))
-        }
-        Statement::Close { cursor: CloseCursor::All } => Ok(Outcome::done("CLOSE CURSOR ALL")),
-        Statement::Close { cursor: CloseCursor::Specific { name } } => {
-            let message = format!("cursor \"{}\" does not exist", name.value);
-            Err(PgError::new(SqlState::InvalidCursorName, message))
-        }
+        Statement::Commit { chain, .. } => end(session, true, *chain),
+        Statement::Rollback { chain, savepoint: None } => end(session, false, *chain),
         Statement::LISTEN { .. } => Ok(Outcome::done("LISTEN")),
         Statement::UNLISTEN { .. } => Ok(Outcome::done("UNLISTEN")),
         other => {
@@ -56,6 +45,25 @@ pub fn run(session: &mut Session, statement: &Parsed) -> PgResult<Outcome> {
             Err(PgError::unsupported(super::kind::words(&parsed)))
         }
     }
+}
+
+/// COMMIT and ROLLBACK; AND CHAIN begins another transaction like the one that ends.
+fn end(session: &mut Session, commit: bool, chain: bool) -> PgResult<Outcome> {
+    if chain && session.transaction == Transaction::Idle {
+        let verb = if commit { "COMMIT" } else { "ROLLBACK" };
+        let message = format!("{verb} AND CHAIN can only be used in transaction blocks");
+        return Err(PgError::new(SqlState::NoActiveSqlTransaction, message));
+    }
+    let modes = ["transaction_read_only", "transaction_isolation"]
+        .map(|name| (name, session.variables.value(name)));
+    let (tag, warning) = session.end(commit);
+    if chain {
+        session.begin();
+        for (name, value) in modes {
+            session.variables.set(name, &value, true)?;
+        }
+    }
+    Ok(Outcome::noticed(tag, warning))
 }
 
 fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {

@@ -1,0 +1,72 @@
+//! Savepoints: places in a transaction that it can return to. In: SAVEPOINT, RELEASE, ROLLBACK TO.
+//! Out: the session as it was then. Rows and files are not among what changes in a transaction, so
+//! settings, cursors and portals are all there is to take back.
+
+use super::settings::Variables;
+use super::{Session, Transaction};
+use crate::error::{PgError, PgResult, SqlState};
+
+/// A place to return to.
+#[derive(Debug, Clone)]
+pub struct Savepoint {
+    name: String,
+    variables: Variables,
+    /// How many cursors and portals the session had made.
+    made: u64,
+}
+
+impl Session {
+    /// SAVEPOINT, when so many cursors and portals were made.
+    ///
+    /// # Errors
+    /// 25P01 outside a transaction block.
+    pub fn savepoint(&mut self, name: &str, made: u64) -> PgResult<()> {
+        self.inside_transaction("SAVEPOINT")?;
+        let variables = self.variables.clone();
+        self.savepoints.push(Savepoint { name: name.to_owned(), variables, made });
+        Ok(())
+    }
+
+    /// RELEASE SAVEPOINT: it and those after it are forgotten.
+    ///
+    /// # Errors
+    /// 25P01 outside a transaction block, 3B001 for one that is not there.
+    pub fn release(&mut self, name: &str) -> PgResult<()> {
+        self.inside_transaction("RELEASE SAVEPOINT")?;
+        let place = self.find_savepoint(name)?;
+        self.savepoints.truncate(place);
+        Ok(())
+    }
+
+    /// ROLLBACK TO SAVEPOINT, also of a failed transaction. How many cursors and portals had been
+    /// made: later ones are gone.
+    ///
+    /// # Errors
+    /// As [`Session::release`].
+    pub fn roll_back_to(&mut self, name: &str) -> PgResult<u64> {
+        self.inside_transaction("ROLLBACK TO SAVEPOINT")?;
+        let place = self.find_savepoint(name)?;
+        self.savepoints.truncate(place + 1);
+        let Savepoint { variables, made, .. } = self.savepoints[place].clone();
+        self.variables = variables;
+        if let Transaction::Failed(since) = self.transaction {
+            self.transaction = Transaction::Open(since);
+        }
+        Ok(made)
+    }
+
+    fn find_savepoint(&self, name: &str) -> PgResult<usize> {
+        self.savepoints.iter().rposition(|savepoint| savepoint.name == name).ok_or_else(|| {
+            let message = format!("savepoint \"{name}\" does not exist");
+            PgError::new(SqlState::InvalidSavepoint, message)
+        })
+    }
+
+    fn inside_transaction(&self, what: &str) -> PgResult<()> {
+        if self.transaction != Transaction::Idle {
+            return Ok(());
+        }
+        let message = format!("{what} can only be used in transaction blocks");
+        Err(PgError::new(SqlState::NoActiveSqlTransaction, message))
+    }
+}
