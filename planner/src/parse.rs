@@ -2,10 +2,13 @@
 //! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no
 //! tables.
 
+use std::sync::Arc;
+
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::commands::{self, Command};
 use crate::grammar::Grammar;
 use crate::{cursors, depth, dialect, explain_options};
 
@@ -32,6 +35,8 @@ pub struct Parsed {
     pub statement: Statement,
     /// The number of the highest parameter (`$n`), 0 without any.
     pub parameters: usize,
+    /// What it is when sqlparser has no tree for it; `statement` then only holds its place.
+    pub command: Option<Arc<Command>>,
 }
 
 /// Cuts a text into statements.
@@ -46,6 +51,8 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
     let parameters = parameters(&tokens);
     let tokens = explain_options::translate(sql, tokens)?;
     let tokens = cursors::translate(sql, tokens)?;
+    let (tokens, commands) = commands::take(sql, tokens)?;
+    let mut commands = commands.into_iter();
     let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&Grammar)
         .with_recursion_limit(depth::DEPTH_MAX * 4)
@@ -55,8 +62,13 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
     statements
         .into_iter()
         .map(|mut statement| {
-            dialect::rewrite(&mut statement)?;
-            Ok(Parsed { statement, parameters })
+            let command = commands.next().flatten().map(Arc::new);
+            if command.is_some() {
+                statement = Statement::Statement(Box::new(commands::placeholder()));
+            } else {
+                dialect::rewrite(&mut statement)?;
+            }
+            Ok(Parsed { statement, parameters, command })
         })
         .collect()
 }

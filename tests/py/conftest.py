@@ -13,6 +13,7 @@ import tempfile
 import pytest
 
 import tpch
+from clients_table import FILE, Results
 from mobula import Mobula, find_tables
 from postgres import Postgres
 
@@ -23,6 +24,7 @@ GENEROUS = 4
 AGAINST_POSTGRES = os.environ.get("MOBULA_TESTS_AGAINST") == "postgres"
 INDEXES = (("lineitem", "l_partkey, l_suppkey"), ("lineitem", "l_orderkey"))
 _MEASURED = []
+_RESULTS = Results()
 
 
 class Demo(Postgres):
@@ -89,6 +91,22 @@ def measure(request):
         request.node.user_properties.append((what, f"{value:.3g} {unit}"))
 
     return note
+
+
+def pytest_runtest_logreport(report):
+    _RESULTS.note(report)
+
+
+def pytest_sessionfinish(session):
+    """The table of clients says what their tests saw."""
+    if AGAINST_POSTGRES or not _RESULTS.is_whole():
+        return
+    table = _RESULTS.table()
+    if os.environ.get("UPDATE_GOLDEN"):
+        FILE.write_text(table)
+    elif FILE.read_text() != table and session.exitstatus == 0:
+        print(f"\n{FILE.name} is not what the tests saw; UPDATE_GOLDEN=1 writes it")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter):
