@@ -1,6 +1,7 @@
-//! Statements about roles, rights and objects' names, which sqlparser does not read or reads otherwise:
-//! CREATE ROLE, GRANT, ALTER ... RENAME, COMMENT ON and their like. In: the tokens of a text. Out: the
-//! tokens of its other statements, and these as [`Command`]s. Knows no roles and no objects.
+//! Statements about roles, rights and objects' names, which sqlparser does not read or reads
+//! otherwise: CREATE ROLE, GRANT, ALTER ... RENAME, COMMENT ON and their like. In: the tokens of a
+//! text. Out: the tokens of its other statements, and these as [`Command`]s. Knows no roles and no
+//! objects.
 
 mod alter;
 mod grants;

@@ -1,6 +1,6 @@
-//! FETCH and MOVE in PostgreSQL's words. In: the tokens of a text. Out: the same, with each direction
-//! in the few forms that sqlparser reads, or where it is not one. sqlparser knows no MOVE: it becomes a
-//! FETCH with a target, which PostgreSQL's own does not have. Knows no cursors.
+//! FETCH and MOVE in PostgreSQL's words. In: the tokens of a text. Out: the same, with each
+//! direction in the few forms that sqlparser reads, or where it is not one. sqlparser knows no
+//! MOVE: it becomes a FETCH with a target, which PostgreSQL's own does not have. Knows no cursors.
 
 use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{Declare, FetchDirection, Statement, Value, ValueWithSpan};

@@ -1,7 +1,7 @@
 //! The server's memory of its own objects: schemas, relations, roles, settings, in SQLite.
-//! In: changes from one [`Snapshot`] to the next. Out: the same, durable before the call returns, and
-//! snapshots to read. Blocking: callers use `spawn_blocking`. It parses no SQL, opens no table's files
-//! and does not ask who may change what.
+//! In: changes from one [`Snapshot`] to the next. Out: the same, durable before the call returns,
+//! and snapshots to read. Blocking: callers use `spawn_blocking`. It parses no SQL, opens no
+//! table's files and does not ask who may change what.
 
 pub mod acl;
 mod constraints;
@@ -86,8 +86,8 @@ impl Meta {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one change. When this returns a made change it is on disk and in the snapshot; an error
-    /// or a skip leaves everything as it was.
+    /// Makes one change. When this returns a made change it is on disk and in the snapshot; an
+    /// error or a skip leaves everything as it was.
     ///
     /// # Errors
     /// The change's own, or what the store says.

@@ -1,8 +1,8 @@
 //! What a role may do. In: a snapshot and a role. Out: yes or no, and PostgreSQL's error for no. It
 //! changes nothing and knows no statement: who asks has resolved the names.
 //!
-//! The rules are PostgreSQL's: a superuser may do everything, an owner everything with what it owns;
-//! others what was granted to them, to everybody, or to a role whose rights they have.
+//! The rules are PostgreSQL's: a superuser may do everything, an owner everything with what it
+//! owns; others what was granted to them, to everybody, or to a role whose rights they have.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

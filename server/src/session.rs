@@ -52,8 +52,8 @@ pub struct Session {
     pub variables: Variables,
     /// The transaction.
     pub transaction: Transaction,
-    /// Whether statements come together that succeed or fail as one, though nobody said BEGIN: those
-    /// of one message, or up to one Sync.
+    /// Whether statements come together that succeed or fail as one, though nobody said BEGIN:
+    /// those of one message, or up to one Sync.
     pub is_implicit: bool,
     /// What the transaction keeps aside.
     pub aside: Aside,

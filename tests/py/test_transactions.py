@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from conftest import AGAINST_POSTGRES
+from process import wait_until
 
 
 @pytest.fixture
@@ -136,7 +137,8 @@ def test_a_client_that_leaves_takes_its_files_along(two, server):
         lost.execute("CREATE TABLE tx.lost AS SELECT 1 AS a")
         assert table_folders(server) > before
         lost.close()
-    assert table_folders(server) == before and names(other) == []
+    wait_until("the files to go", lambda: table_folders(server) == before, 10)
+    assert names(other) == []
 
 
 @pytest.mark.mobula_only

@@ -110,12 +110,15 @@ fn options(words: &mut Words<'_>) -> Result<Vec<RoleOption>, ParseError> {
     Ok(options)
 }
 
+/// An option that is a word, or the word with NO before it.
+type Switch = (&'static str, fn(bool) -> RoleOption);
+
 fn option(words: &mut Words<'_>) -> Result<RoleOption, ParseError> {
     use RoleOption::{
         BypassRls, ConnectionLimit, CreateDb, CreateRole, InRole, Inherit, Login, Members,
         Password, Replication, Superuser, ValidUntil,
     };
-    let switches: [(&str, fn(bool) -> RoleOption); 7] = [
+    let switches: [Switch; 7] = [
         ("superuser", Superuser),
         ("createdb", CreateDb),
         ("createrole", CreateRole),

@@ -1,6 +1,6 @@
 //! Tables of which a role may read some columns. In: a table and the places of these. Out: a table
-//! that has no others, so that nothing a statement says can reach them; and whether a statement asks
-//! for columns it does not name, which PostgreSQL refuses then.
+//! that has no others, so that nothing a statement says can reach them; and whether a statement
+//! asks for columns it does not name, which PostgreSQL refuses then.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

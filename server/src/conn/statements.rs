@@ -61,7 +61,8 @@ impl<S: Stream> Connection<S> {
                 self.wait(running, work).await
             }
             Kind::Write(what) => {
-                // A table can be taken back with the catalog; a file under a name of its own cannot.
+                // A table can be taken back with the catalog; a file under a name of its own
+                // cannot.
                 if matches!(parsed.statement, Sql::CopyTo(_)) {
                     self.session.outside_transaction(what)?;
                 }
@@ -155,8 +156,8 @@ impl<S: Stream> Connection<S> {
         self.wait(running, work).await
     }
 
-    /// COMMIT or ROLLBACK of definitions, before the session's transaction ends. When a COMMIT fails
-    /// the transaction ends as by ROLLBACK.
+    /// COMMIT or ROLLBACK of definitions, before the session's transaction ends. When a COMMIT
+    /// fails the transaction ends as by ROLLBACK.
     async fn end_definitions(&mut self, statement: &Sql) -> PgResult<()> {
         let Sql::Statement(statement) = statement else { return Ok(()) };
         let is_open = match self.session.transaction {

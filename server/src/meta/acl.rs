@@ -1,6 +1,6 @@
-//! Who may do what with an object: PostgreSQL's access control lists. In: grants and revokes of single
-//! privileges. Out: whether a set of roles holds one. Knows no names and no membership; the rules are
-//! those of PostgreSQL's manual, chapter "Privileges".
+//! Who may do what with an object: PostgreSQL's access control lists. In: grants and revokes of
+//! single privileges. Out: whether a set of roles holds one. Knows no names and no membership; the
+//! rules are those of PostgreSQL's manual, chapter "Privileges".
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! What is said of tables' rows: keys that nobody checks, for clients that draw joins from them. In:
-//! names. Out: another snapshot, with PostgreSQL's words and codes for what cannot be.
+//! What is said of tables' rows: keys that nobody checks, for clients that draw joins from them.
+//! In: names. Out: another snapshot, with PostgreSQL's words and codes for what cannot be.
 
 use std::sync::Arc;
 

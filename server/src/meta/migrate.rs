@@ -58,8 +58,8 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHO
 ";
 
 /// Roles get attributes and memberships, objects get owners' grants and comments. The roles that
-/// PostgreSQL has from the start have its oids; the numbers in the list of `public` are the privileges
-/// of [`super::acl::Privilege`]: all for its owner, USAGE for everybody.
+/// PostgreSQL has from the start have its oids; the numbers in the list of `public` are the
+/// privileges of [`super::acl::Privilege`]: all for its owner, USAGE for everybody.
 const RIGHTS: &str = r#"
 ALTER TABLE roles ADD COLUMN inherit INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE roles ADD COLUMN create_role INTEGER NOT NULL DEFAULT 0;

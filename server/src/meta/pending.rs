@@ -76,7 +76,8 @@ impl Pending {
         self.dropped.push(relation);
     }
 
-    /// What is to be done with files: at a COMMIT the dropped tables', at a ROLLBACK the made ones'.
+    /// What is to be done with files: at a COMMIT the dropped tables', at a ROLLBACK the made
+    /// ones'.
     pub fn files(self) -> (Vec<PathBuf>, Vec<Arc<Relation>>) {
         (self.made, self.dropped)
     }

@@ -1,6 +1,6 @@
 //! Tables and views. In: names and definitions. Out: another snapshot, with PostgreSQL's words and
-//! codes for what cannot be. It neither reads nor deletes a table's files, and whether who asks may do
-//! it is decided elsewhere.
+//! codes for what cannot be. It neither reads nor deletes a table's files, and whether who asks may
+//! do it is decided elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

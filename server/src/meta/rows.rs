@@ -1,5 +1,5 @@
-//! Snapshots as rows of the store. In: a connection. Out: all objects; or, of two snapshots, the rows
-//! that differ, written in one transaction. It decides nothing.
+//! Snapshots as rows of the store. In: a connection. Out: all objects; or, of two snapshots, the
+//! rows that differ, written in one transaction. It decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

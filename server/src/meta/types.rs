@@ -1,4 +1,5 @@
-//! What the store holds, as values: oids, schemas, relations. It decides nothing and changes nothing.
+//! What the store holds, as values: oids, schemas, relations. It decides nothing and changes
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Limits of a role: what ALTER ROLE ... SET gave it of certain settings, its sessions may tighten and
-//! not loosen. In: a setting and a value. Out: nothing, or why not. Superusers have no limits.
+//! Limits of a role: what ALTER ROLE ... SET gave it of certain settings, its sessions may tighten
+//! and not loosen. In: a setting and a value. Out: nothing, or why not. Superusers have no limits.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Definitions where they go: to the store at once, or aside until the transaction's COMMIT. In: a
-//! change. Out: the same made, durably or for this transaction alone; and what becomes of the files of
-//! tables that were made or dropped in it. Knows no statement.
+//! change. Out: the same made, durably or for this transaction alone; and what becomes of the files
+//! of tables that were made or dropped in it. Knows no statement.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -13,8 +13,8 @@ use crate::session::Aside;
 use crate::shared::Shared;
 
 impl Context {
-    /// Makes a change where blocking is allowed. It may be made again, on another snapshot, when its
-    /// transaction commits.
+    /// Makes a change where blocking is allowed. It may be made again, on another snapshot, when
+    /// its transaction commits.
     ///
     /// # Errors
     /// The change's own, or what the store says.

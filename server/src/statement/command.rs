@@ -1,6 +1,6 @@
-//! Statements about roles, rights and names: CREATE ROLE, GRANT, ALTER ... RENAME, COMMENT ON. In: a
-//! command as the planner read it. Out: a tag, after the change is durable or kept aside. Who may do
-//! what is asked of [`crate::rights`]; what it makes of the objects is in [`crate::meta`].
+//! Statements about roles, rights and names: CREATE ROLE, GRANT, ALTER ... RENAME, COMMENT ON. In:
+//! a command as the planner read it. Out: a tag, after the change is durable or kept aside. Who may
+//! do what is asked of [`crate::rights`]; what it makes of the objects is in [`crate::meta`].
 
 mod grants;
 mod objects;

@@ -354,7 +354,7 @@ pub fn sweep_tables(data_dir: &Path, snapshot: &Snapshot) {
     for schema in children(data_dir.join(TABLES_FOLDER)) {
         for table in children(schema.path()).map(|entry| entry.path()) {
             if is_table_folder(&table) && !known.contains(&table) {
-                tracing::info!(folder = %table.display(), "removing a table that was not committed");
+                tracing::info!(folder = %table.display(), "removing what was not committed");
                 let _ = std::fs::remove_dir_all(&table);
             }
         }

@@ -1,6 +1,8 @@
 //! CREATE and DROP of external tables, schemas and views. In: the statement. Out: a tag, after the
 //! change is durable. Files are looked at through the engine, so what may be read decides here too.
 
+mod drop;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use crate::catalog::{Definition, StatementCatalog, encode_columns};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::IDENTIFIER_MAX_BYTES;
 use crate::meta::acl::Privilege;
-use crate::meta::{Change, DropRelation, NewRelation, Oid, RelationKind};
+use crate::meta::{Change, NewRelation, Oid, RelationKind};
 use crate::pg_catalog::SYSTEM_SCHEMAS;
 use crate::rights;
 
@@ -38,7 +40,7 @@ pub async fn run(context: &Context, sql: &str, parsed: &Parsed) -> PgResult<Outc
             }
             Statement::CreateView(view) => create_view(context, sql, view).await,
             Statement::Drop { object_type, if_exists, names, cascade, .. } => {
-                drop_objects(context, *object_type, *if_exists, names, *cascade).await
+                drop::run(context, *object_type, *if_exists, names, *cascade).await
             }
             _ => Err(PgError::unsupported(super::kind::words(&parsed.statement))),
         },
@@ -352,8 +354,8 @@ fn view_columns(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(named).collect::<Vec<_>>())
 }
 
-/// The stored relations a query reads, by the names it has for them. They must not go while the view
-/// stays, and stay its own when they get other names.
+/// The stored relations a query reads, by the names it has for them. They must not go while the
+/// view stays, and stay its own when they get other names.
 fn reads(context: &Context, parsed: &Parsed) -> BTreeMap<String, Oid> {
     let state = &context.shared.base;
     let (scope, statement) = (&context.scope, &parsed.statement);
@@ -364,77 +366,6 @@ fn reads(context: &Context, parsed: &Parsed) -> BTreeMap<String, Oid> {
         Some((name.to_quoted_string(), oid))
     };
     names.into_iter().filter_map(found).collect()
-}
-
-/// What DROP has to do for one name, found before the change is made.
-#[derive(Clone)]
-enum Doomed {
-    Schema(String),
-    Relation { schema: String, name: String },
-}
-
-async fn drop_objects(
-    context: &Context,
-    object: ObjectType,
-    if_exists: bool,
-    names: &[ObjectName],
-    cascade: bool,
-) -> PgResult<Outcome> {
-    let tag = match object {
-        ObjectType::Schema => "DROP SCHEMA",
-        ObjectType::Table => "DROP TABLE",
-        ObjectType::View => "DROP VIEW",
-        other => return Err(PgError::unsupported(format!("DROP {other}"))),
-    };
-    let view = object == ObjectType::View;
-    let doomed = names.iter().map(|name| match object {
-        ObjectType::Schema => doomed_schema(context, name),
-        _ => doomed_relation(context, name),
-    });
-    let doomed = doomed.collect::<PgResult<Vec<_>>>()?;
-    // All or none of them.
-    let dropped = context.change(move |now| {
-        let (mut gone, mut notices) = (Vec::new(), Vec::new());
-        for one in &doomed {
-            let change = match one {
-                Doomed::Schema(name) => now.drop_schema(name, if_exists, cascade)?,
-                Doomed::Relation { schema, name } => {
-                    now.drop_relation(DropRelation { schema, name, view, if_exists, cascade })?
-                }
-            };
-            match change {
-                Change::Made(some) => gone.extend(some),
-                Change::Skipped(notice) => notices.push(notice),
-            }
-        }
-        Ok(Change::Made((gone, notices)))
-    });
-    let Change::Made((gone, notices)) = dropped.await? else {
-        return Ok(Outcome::done(tag));
-    };
-    context.dropped(gone);
-    Ok(Outcome::Done { tag: tag.to_owned(), notices })
-}
-
-fn doomed_schema(context: &Context, name: &ObjectName) -> PgResult<Doomed> {
-    let name = parts(name).pop().unwrap_or_default();
-    if context.scope.snapshot.schema(&name).is_some() {
-        context.scope.rights.require_schema_owner(&name)?;
-    }
-    Ok(Doomed::Schema(name))
-}
-
-fn doomed_relation(context: &Context, name: &ObjectName) -> PgResult<Doomed> {
-    let (schema, name) = existing(context, &parts(name))?;
-    let (snapshot, rights) = (&context.scope.snapshot, &context.scope.rights);
-    if let Some(found) = snapshot.relation(&schema, &name) {
-        rights.require_reach(&schema)?;
-        // Who owns a schema may empty it.
-        if rights.require_schema_owner(&schema).is_err() {
-            rights.require_owner(found)?;
-        }
-    }
-    Ok(Doomed::Relation { schema, name })
 }
 
 /// Schema and name of a relation that is there, or where it would be looked for last.

@@ -287,8 +287,8 @@ fn store(snapshot: &mut Snapshot, place: &Place, acl: Acl) {
     }
 }
 
-/// Gives or takes one privilege. What a role gave on goes with its right to do so, when CASCADE says
-/// so, and else keeps that right from being taken.
+/// Gives or takes one privilege. What a role gave on goes with its right to do so, when CASCADE
+/// says so, and else keeps that right from being taken.
 fn apply(
     acl: &mut Acl,
     grant: &Grant,

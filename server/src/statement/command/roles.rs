@@ -1,5 +1,5 @@
-//! Roles: made, changed, dropped, members of each other. In: names and options. Out: the change, and
-//! notices. A password becomes a verifier here and is forgotten.
+//! Roles: made, changed, dropped, members of each other. In: names and options. Out: the change,
+//! and notices. A password becomes a verifier here and is forgotten.
 
 use planner::commands::{RoleName, RoleOption, SettingValue};
 
@@ -8,7 +8,7 @@ use super::{denied, notices, role};
 use crate::auth::{Verifier, make_verifier};
 use crate::encode::{Format, FormatOptions};
 use crate::error::{PgError, PgResult, SqlState};
-use crate::meta::{Change, DropRelation, Oid, RelationKind, RoleChange, Secret};
+use crate::meta::{Change, DropRelation, Oid, RelationKind, RoleChange, Secret, Snapshot};
 use crate::params::decode_param;
 use crate::session::settings::check_value;
 use crate::types::oid;
@@ -71,8 +71,8 @@ pub(super) async fn alter(
     altered.map(notices)
 }
 
-/// ALTER ROLE ... SET. What an administrator sets is where the role's sessions begin; what is more of
-/// it is told in [`crate::session::limits`].
+/// ALTER ROLE ... SET. What an administrator sets is where the role's sessions begin; what is more
+/// of it is told in [`crate::session::limits`].
 pub(super) async fn set(
     context: &Context,
     name: Option<&RoleName>,
@@ -178,7 +178,7 @@ async fn each_pair(
     context: &Context,
     roles: Vec<Oid>,
     members: Vec<Oid>,
-    one: impl Fn(&mut crate::meta::Snapshot, Oid, Oid) -> PgResult<Change<()>> + Send + Sync + 'static,
+    one: impl Fn(&mut Snapshot, Oid, Oid) -> PgResult<Change<()>> + Send + Sync + 'static,
 ) -> PgResult<Vec<PgError>> {
     let done = context.change(move |now| {
         let mut notices = vec![];
