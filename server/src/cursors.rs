@@ -68,7 +68,7 @@ pub struct Cursors {
 
 impl Cursors {
     /// How many.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_name.len()
     }
 

@@ -94,7 +94,7 @@ impl<S: Stream> Connection<S> {
     /// Refuses one portal or cursor too many.
     pub(super) fn admit_portal(&self) -> PgResult<()> {
         let most = self.shared.settings.max_portals;
-        if self.portals.len() + self.cursors.len() < most {
+        if self.portals.len() + self.cursors.count() < most {
             return Ok(());
         }
         let message = format!("too many open portals and cursors (limit {most})");

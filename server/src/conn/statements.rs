@@ -253,7 +253,10 @@ impl<S: Stream> Connection<S> {
         let aside = Arc::clone(&self.session.aside);
         let committed = match is_done && was_implicit {
             true => change::commit(&self.shared, aside).await,
-            false => Ok(change::roll_back(&aside)),
+            false => {
+                change::roll_back(&aside);
+                Ok(())
+            }
         };
         self.cursors.end_transaction(is_done && committed.is_ok());
         committed

@@ -10,8 +10,11 @@ use crate::session::variables::{parse_bytes, parse_millis};
 #[derive(Debug, Clone, Default)]
 pub struct Limits(BTreeMap<&'static str, String>);
 
+/// A setting's name and how its values are read.
+type Amount = (&'static str, fn(&str) -> Option<u64>);
+
 /// What can be limited: 0 is no limit, and of two limits the smaller is the tighter.
-const AMOUNTS: [(&str, fn(&str) -> Option<u64>); 6] = [
+const AMOUNTS: [Amount; 6] = [
     ("statement_timeout", parse_millis),
     ("idle_session_timeout", parse_millis),
     ("idle_in_transaction_session_timeout", parse_millis),

@@ -12,7 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Sql};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{
-    CreateView, ObjectName, ObjectNamePart, ObjectType, SchemaName, Statement, Value,
+    CreateView, ObjectName, ObjectNamePart, SchemaName, Statement, Value,
 };
 use planner::parse::Parsed;
 use planner::tables::{self, FileTable};
@@ -377,6 +377,6 @@ pub(super) fn existing(context: &Context, name: &[String]) -> PgResult<(String, 
     let scope = &context.scope;
     let path = scope.search_path.iter().filter(|one| scope.rights.require_reach(one).is_ok());
     let holds = |schema: &&String| scope.snapshot.relation(schema, bare).is_some();
-    let schema = path.clone().find(holds).or_else(|| path.clone().last());
+    let schema = path.clone().find(holds).or_else(|| path.clone().next_back());
     Ok((schema.cloned().unwrap_or_else(|| "public".to_owned()), bare.clone()))
 }
