@@ -13,6 +13,16 @@ const MARK: char = '\u{1f}';
 /// The name of a column without one.
 const UNNAMED: &str = "?column?";
 
+/// PostgreSQL cuts longer names, in bytes.
+const NAME_MAX_BYTES: usize = 63;
+
+/// An identifier as PostgreSQL keeps it: lower case unless quoted, cut.
+pub fn folded(value: &str, is_quoted: bool) -> String {
+    let mut name = if is_quoted { value.to_owned() } else { value.to_lowercase() };
+    name.truncate(name.floor_char_boundary(NAME_MAX_BYTES));
+    name
+}
+
 /// A column's name as the client sees it.
 pub fn shown(name: &str) -> &str {
     name.split(MARK).next().unwrap_or(name)

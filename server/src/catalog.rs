@@ -86,8 +86,8 @@ pub struct StatementCatalog<'a> {
     scope: &'a Scope,
     /// Relations that are known by number: what a view read when it was made.
     bound: BTreeMap<String, Oid>,
-    /// Whether the statement asks for columns it does not name.
-    has_wildcard: bool,
+    /// The statement, which may ask for columns it does not name.
+    statement: &'a Statement,
     /// Columns that are kept from the statement, with their tables.
     hidden: Mutex<Vec<(String, Arc<Relation>)>>,
     system: OnceLock<System>,
@@ -117,14 +117,14 @@ impl<'a> StatementCatalog<'a> {
         shared: &'a Shared,
         state: &'a SessionState,
         scope: &'a Scope,
-        statement: &Statement,
+        statement: &'a Statement,
     ) -> Self {
         Self {
             shared,
             state,
             scope,
             bound: BTreeMap::new(),
-            has_wildcard: narrow::has_wildcard(statement),
+            statement,
             hidden: Mutex::default(),
             system: OnceLock::new(),
             depth: 0,
@@ -143,7 +143,7 @@ impl<'a> StatementCatalog<'a> {
                 .scope
                 .search_path
                 .iter()
-                .filter(|schema| self.scope.reads_as.require_reach(schema).is_ok())
+                .filter(|schema| self.scope.reads_as.reaches(schema))
                 .find_map(|schema| snapshot.relation(schema, name.table()).cloned()),
         }
     }
@@ -178,7 +178,7 @@ impl<'a> StatementCatalog<'a> {
         let schema = decode_columns(&relation.columns)?;
         let columns = schema.fields().iter().enumerate().filter(|(_, f)| readable(f.name()));
         let columns: Vec<usize> = columns.map(|(place, _)| place).collect();
-        if columns.is_empty() || self.has_wildcard {
+        if columns.is_empty() || narrow::has_wildcard(self.statement) {
             return Err(denied());
         }
         let hidden = schema.fields().iter().filter(|field| !readable(field.name()));
@@ -239,7 +239,7 @@ impl<'a> StatementCatalog<'a> {
             state: self.state,
             scope: &scope,
             bound: definition.reads,
-            has_wildcard: narrow::has_wildcard(&parsed.statement),
+            statement: &parsed.statement,
             hidden: Mutex::default(),
             system: OnceLock::new(),
             depth: self.depth + 1,

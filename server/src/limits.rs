@@ -59,10 +59,6 @@ pub const EXECUTION_STACK_BYTES: usize = 16 << 20;
 /// Stack that one level of nesting may take while planning, measured generously.
 pub const STACK_PER_LEVEL_BYTES: usize = 16 << 10;
 
-/// Tables and schemas are called by names of at most this many bytes; longer ones are cut as in
-/// PostgreSQL (NAMEDATALEN - 1).
-pub const IDENTIFIER_MAX_BYTES: usize = 63;
-
 const _: () = {
     assert!(
         STARTUP_PACKET_MAX_BYTES + SASL_MESSAGE_MAX_BYTES <= PRE_AUTH_MAX_BYTES,

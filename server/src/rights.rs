@@ -100,12 +100,8 @@ impl Rights {
 
     /// Whether catalogs show it the relation: it may do something with it, and reach it.
     pub fn sees(&self, relation: &Relation) -> bool {
-        let reaches = self
-            .snapshot
-            .schema(&relation.schema)
-            .is_some_and(|schema| self.schema(schema, Privilege::Usage));
         self.has_role(relation.owner)
-            || (reaches
+            || (self.reaches(&relation.schema)
                 && Object::Relation.privileges().iter().any(|p| self.any_column(relation, *p)))
     }
 
@@ -131,10 +127,13 @@ impl Rights {
     /// # Errors
     /// 42501.
     pub fn require_reach(&self, schema: &str) -> PgResult<()> {
-        match self.snapshot.schema(schema) {
-            Some(found) if !self.schema(found, Privilege::Usage) => Err(denied("schema", schema)),
-            _ => Ok(()),
-        }
+        if self.reaches(schema) { Ok(()) } else { Err(denied("schema", schema)) }
+    }
+
+    /// Whether it may look into a schema; one that is not there is for others to refuse.
+    pub fn reaches(&self, schema: &str) -> bool {
+        let found = self.snapshot.schema(schema);
+        found.is_none_or(|found| self.schema(found, Privilege::Usage))
     }
 
     /// Refuses to make something in a schema.

@@ -95,6 +95,21 @@ OTHERS = [
 ]
 
 
+# What tells a role of its rights.
+TELLING = [
+    *[f"SELECT has_table_privilege('{table}', 'SELECT')" for table in TABLES],
+    "SELECT has_schema_privilege('closed_s', 'USAGE')",
+    "SELECT has_column_privilege('open_s.t', 'a', 'SELECT')",
+    "SELECT has_column_privilege('open_s.t', 'b', 'SELECT')",
+    "SELECT pg_has_role('r_reader', 'USAGE'), pg_has_role('r_reader', 'MEMBER')",
+]
+
+
+def telling_cases():
+    """(role, statement), every role with every question about rights."""
+    return [(role, sql) for role in ROLES for sql in TELLING]
+
+
 def cases():
     """(role, statement), every role with every statement."""
     statements = [

@@ -17,13 +17,10 @@ from postgres import Postgres
 
 pytestmark = pytest.mark.skipif(AGAINST_POSTGRES, reason="PostgreSQL is the judge here")
 
-# Where the two differ on purpose: (role, statement) or statement alone, and why.
+# Where the two differ on purpose: (role, statement), and why.
 DIFFERENT = {
     # What was set for a role limits it, so a role does not set it for itself.
     ("r_nobody", "ALTER ROLE r_nobody SET search_path = 'open_s'"),
-    # Whoever holds a column's right is warned that nothing was given or taken.
-    ("r_columns", "GRANT SELECT ON open_s.t TO r_nobody"),
-    ("r_columns", "REVOKE SELECT ON open_s.t FROM r_reader"),
 }
 
 
@@ -57,20 +54,32 @@ def both():
         yield prepare(ours), prepare(theirs)
 
 
-def test_the_matrix(both, measure):
-    cases = rights_cases.cases()
-    assert len(cases) >= 400
+def differences(both, cases):
+    """The cases that end otherwise here."""
     wrong = []
     for role in rights_cases.ROLES:
         with log_in(both[0], role) as ours, log_in(both[1], role) as theirs:
             for statement in [statement for who, statement in cases if who == role]:
-                if statement in DIFFERENT or (role, statement) in DIFFERENT:
+                if (role, statement) in DIFFERENT:
                     continue
                 got, want = answer(ours, statement), answer(theirs, statement)
                 if got != want:
                     wrong.append(f"{role}: {statement}: {got}, PostgreSQL {want}")
+    return wrong
+
+
+def test_the_matrix(both, measure):
+    cases = rights_cases.cases()
+    assert len(cases) >= 400
+    wrong = differences(both, cases)
     measure("cases", len(cases), "")
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(wrong)
+
+
+@pytest.mark.xfail(strict=True, reason="has_*_privilege and pg_has_role say yes to what is seen")
+def test_what_tells_of_rights(both):
+    wrong = differences(both, rights_cases.telling_cases())
+    assert not wrong, "\n".join(wrong)
 
 
 # What a role without rights sees of others: no row, no name.
@@ -214,7 +223,7 @@ def state_is(connection, statement, state):
         got = None
     except psycopg.Error as error:
         got = error.sqlstate
-        assert error.diag.message_hint or not statement.startswith("SET"), statement
+        assert error.diag.message_hint or state not in ("25006", "53400"), statement
     assert got == state, statement
 
 

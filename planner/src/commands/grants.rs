@@ -94,6 +94,8 @@ fn on(words: &mut Words<'_>) -> Result<On, ParseError> {
         "foreign server",
     ];
     if let Some(other) = words.take_one_of(&OTHERS) {
+        // Their names, and functions' arguments, do not matter: there are none.
+        words.skip_to(&["to", "from"]);
         return Ok(On::Other(other.to_owned()));
     }
     words.take("table");

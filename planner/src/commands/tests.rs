@@ -73,6 +73,13 @@ fn grants() {
             option_only: true
         }
     );
+    for sql in
+        ["grant usage on sequence s, t.u to a", "grant execute on function f(int, text) to a"]
+    {
+        let Command::Grant(grant) = read(sql) else { panic!("{sql}") };
+        assert!(matches!(grant.on, On::Other(_)), "{sql}");
+        assert_eq!(grant.roles, [named("a")]);
+    }
     let sql = "alter default privileges for role a in schema s revoke all on tables from public";
     let Command::DefaultPrivileges { of, schemas, grant } = read(sql) else { panic!("{sql}") };
     assert_eq!((of, schemas), (vec![named("a")], vec!["s".to_owned()]));

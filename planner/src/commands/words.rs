@@ -4,10 +4,8 @@
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{Name, RoleName};
+use crate::names::folded;
 use crate::parse::{ParseError, near};
-
-/// PostgreSQL cuts longer names.
-const NAME_MAX_BYTES: usize = 63;
 
 /// The rest of a statement.
 pub(super) struct Words<'a> {
@@ -67,6 +65,13 @@ impl<'a> Words<'a> {
         keywords.iter().copied().find(|keyword| self.take(keyword))
     }
 
+    /// Passes over everything before one of these keywords.
+    pub(super) fn skip_to(&mut self, keywords: &[&str]) {
+        while !self.is_at_end() && !keywords.contains(&self.peek().as_str()) {
+            self.at += 1;
+        }
+    }
+
     pub(super) fn expect(&mut self, keywords: &str) -> Result<(), ParseError> {
         for keyword in keywords.split(' ') {
             if !self.take(keyword) {
@@ -101,12 +106,7 @@ impl<'a> Words<'a> {
             return Err(self.wrong());
         };
         self.at += 1;
-        let mut name = match word.quote_style {
-            Some(_) => word.value.clone(),
-            None => word.value.to_lowercase(),
-        };
-        name.truncate(name.floor_char_boundary(NAME_MAX_BYTES));
-        Ok(name)
+        Ok(folded(&word.value, word.quote_style.is_some()))
     }
 
     /// `a`, `a.b` or `a.b.c`.

@@ -95,7 +95,6 @@ mod tests {
             ("select a from t union select * from u", true),
             ("select t.a from t natural join u", true),
             ("select t.a from t left join u using (a)", false),
-            ("table t", true),
             ("explain select * from t", true),
             ("with c as (select * from t) select 1", true),
         ] {

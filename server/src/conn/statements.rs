@@ -17,7 +17,7 @@ use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::meta::Relation;
 use crate::session::variables::VARIABLES;
-use crate::session::{Transaction, in_failed_transaction};
+use crate::session::{Transaction, in_failed_transaction, limits};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
 use crate::statement::{Outcome, change, command, copy, ddl, explain, session_commands};
@@ -138,7 +138,9 @@ impl<S: Stream> Connection<S> {
         let on = |name| self.session.variables.show(name).is_ok_and(|value| value == "on");
         if on("transaction_read_only") || on("default_transaction_read_only") {
             let message = format!("cannot execute {what} in a read-only transaction");
-            return Err(PgError::new(SqlState::ReadOnlySqlTransaction, message));
+            let error = PgError::new(SqlState::ReadOnlySqlTransaction, message);
+            let is_limit = self.session.variables.limits().is_read_only();
+            return Err(if is_limit { error.hint(limits::HINT) } else { error });
         }
         Ok(())
     }

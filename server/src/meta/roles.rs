@@ -63,26 +63,17 @@ pub struct DefaultAcl {
 
 /// Attributes to be changed; the others stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Role`")]
 pub struct RoleChange {
-    /// As in [`Role`], and so on.
     pub superuser: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub inherit: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub create_role: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub create_db: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub login: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub replication: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub bypass_rls: Option<bool>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub connection_limit: Option<i32>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub valid_until_micros: Option<Option<i64>>,
-    #[expect(missing_docs, reason = "as in `Role`")]
     pub verifier: Option<Option<Secret>>,
 }
 

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::session::variables::{parse_bytes, parse_millis};
 
+/// What to do about a limit.
+pub const HINT: &str = "An administrator can change it with ALTER ROLE.";
+
 /// The limits of one role.
 #[derive(Debug, Clone, Default)]
 pub struct Limits(BTreeMap<&'static str, String>);
@@ -38,10 +41,9 @@ impl Limits {
     /// 25006 for leaving read-only, 53400 for the others.
     pub fn check(&self, name: &str, value: &str) -> PgResult<()> {
         let of_read_only = [READ_ONLY, "transaction_read_only"].contains(&name);
-        if of_read_only && value == "off" && self.0.get(READ_ONLY).is_some_and(|it| it == "on") {
+        if of_read_only && value == "off" && self.is_read_only() {
             let message = "cannot set transaction read-write mode: this role is read-only";
-            return Err(PgError::new(SqlState::ReadOnlySqlTransaction, message)
-                .hint("An administrator can change it with ALTER ROLE."));
+            return Err(PgError::new(SqlState::ReadOnlySqlTransaction, message).hint(HINT));
         }
         let Some((_, parse)) = AMOUNTS.iter().find(|(known, _)| *known == name) else {
             return Ok(());
@@ -52,8 +54,12 @@ impl Limits {
             return Ok(());
         }
         let message = format!("parameter \"{name}\" of this role is limited to {limit}");
-        Err(PgError::new(SqlState::ConfigurationLimit, message)
-            .hint("An administrator can change it with ALTER ROLE."))
+        Err(PgError::new(SqlState::ConfigurationLimit, message).hint(HINT))
+    }
+
+    /// Whether the role only reads.
+    pub fn is_read_only(&self) -> bool {
+        self.0.get(READ_ONLY).is_some_and(|value| value == "on")
     }
 }
 

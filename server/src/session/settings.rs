@@ -66,6 +66,11 @@ impl Variables {
         self.limits = Limits::of(settings);
     }
 
+    /// What its role may not go beyond.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Sets a value that no client may choose, such as the role's name.
     pub fn set_fixed(&mut self, name: &'static str, value: String) {
         self.base.insert(name, value);

@@ -10,9 +10,10 @@ use planner::commands::{Command, RoleName};
 
 use super::Outcome;
 use super::query::Context;
+use crate::catalog::decode_columns;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::acl::EVERYBODY;
-use crate::meta::{Change, Oid};
+use crate::meta::{Change, Oid, Relation};
 
 /// Runs a command.
 ///
@@ -80,6 +81,21 @@ fn role(context: &Context, name: &RoleName) -> PgResult<Oid> {
 /// A grantee: a role or everybody.
 fn grantee(context: &Context, name: &RoleName) -> PgResult<Oid> {
     if *name == RoleName::Public { Ok(EVERYBODY) } else { role(context, name) }
+}
+
+/// The names of a relation's columns.
+fn columns_of(relation: &Relation) -> Vec<String> {
+    let Ok(columns) = decode_columns(&relation.columns) else { return vec![] };
+    columns.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+/// Refuses a column that a relation has not.
+fn require_column(relation: &Relation, column: &str) -> PgResult<()> {
+    if columns_of(relation).iter().any(|known| known == column) {
+        return Ok(());
+    }
+    let message = format!("column \"{column}\" of relation \"{}\" does not exist", relation.name);
+    Err(PgError::new(SqlState::UndefinedColumn, message))
 }
 
 fn denied(message: impl Into<String>) -> PgError {

@@ -12,7 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Sql};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{
-    CreateView, ObjectName, ObjectNamePart, SchemaName, Statement, Value,
+    CreateView, Ident, ObjectName, ObjectNamePart, SchemaName, Statement, Value,
 };
 use planner::parse::Parsed;
 use planner::tables::{self, FileTable};
@@ -21,7 +21,6 @@ use super::Outcome;
 use super::query::{self, Context};
 use crate::catalog::{Definition, StatementCatalog, encode_columns};
 use crate::error::{PgError, PgResult, SqlState, engine};
-use crate::limits::IDENTIFIER_MAX_BYTES;
 use crate::meta::acl::Privilege;
 use crate::meta::{Change, NewRelation, Oid, RelationKind};
 use crate::pg_catalog::SYSTEM_SCHEMAS;
@@ -88,14 +87,8 @@ fn qualified(context: &Context, name: &[String]) -> PgResult<(String, String)> {
     Ok((schema, name))
 }
 
-/// An identifier as PostgreSQL keeps it: lower case unless quoted, cut to 63 bytes.
-fn fold(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
-    let mut name = match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
-    name.truncate(name.floor_char_boundary(IDENTIFIER_MAX_BYTES));
-    name
+fn fold(ident: &Ident) -> String {
+    planner::names::folded(&ident.value, ident.quote_style.is_some())
 }
 
 async fn create_schema(context: &Context, name: &SchemaName, skip: bool) -> PgResult<Outcome> {
@@ -375,7 +368,7 @@ fn reads(context: &Context, parsed: &Parsed) -> BTreeMap<String, Oid> {
 pub(super) fn existing(context: &Context, name: &[String]) -> PgResult<(String, String)> {
     let [bare] = name else { return qualified(context, name) };
     let scope = &context.scope;
-    let path = scope.search_path.iter().filter(|one| scope.rights.require_reach(one).is_ok());
+    let path = scope.search_path.iter().filter(|one| scope.rights.reaches(one));
     let holds = |schema: &&String| scope.snapshot.relation(schema, bare).is_some();
     let schema = path.clone().find(holds).or_else(|| path.clone().next_back());
     Ok((schema.cloned().unwrap_or_else(|| "public".to_owned()), bare.clone()))

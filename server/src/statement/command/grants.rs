@@ -5,8 +5,7 @@ use planner::commands::{Grant, On, Privileges, RoleName};
 
 use super::super::ddl::existing;
 use super::super::query::Context;
-use super::{grantee, role};
-use crate::catalog::decode_columns;
+use super::{grantee, require_column, role};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::acl::{Acl, EVERYBODY, Privilege};
 use crate::meta::{Change, Object, Oid, Snapshot};
@@ -138,17 +137,10 @@ fn database(snapshot: &Snapshot, name: &str) -> PgResult<Place> {
 }
 
 fn column_places(context: &Context, of: &Place, columns: &[String]) -> PgResult<Vec<Place>> {
-    let missing = |column: &str| {
-        let message = format!("column \"{column}\" of relation \"{}\" does not exist", of.name);
-        PgError::new(SqlState::UndefinedColumn, message)
-    };
-    let relation = context.scope.snapshot.relation_by_oid(of.oid);
-    let schema = relation.and_then(|relation| decode_columns(&relation.columns).ok());
-    let one = |column: &String| match &schema {
-        Some(schema) if schema.field_with_name(column).is_ok() => {
-            Ok(Place { object: Object::Column, column: Some(column.clone()), ..of.clone() })
-        }
-        _ => Err(missing(column)),
+    let Some(relation) = context.scope.snapshot.relation_by_oid(of.oid) else { return Ok(vec![]) };
+    let one = |column: &String| {
+        require_column(relation, column)?;
+        Ok(Place { object: Object::Column, column: Some(column.clone()), ..of.clone() })
     };
     columns.iter().map(one).collect()
 }
@@ -215,7 +207,10 @@ fn rights_on(context: &Context, place: &Place) -> bool {
     let (rights, snapshot) = (&context.scope.rights, &context.scope.snapshot);
     let some = place.object.privileges();
     match place.object {
-        Object::Relation | Object::Column => snapshot
+        Object::Relation => snapshot
+            .relation_by_oid(place.oid)
+            .is_some_and(|found| some.iter().any(|p| rights.relation(found, *p))),
+        Object::Column => snapshot
             .relation_by_oid(place.oid)
             .is_some_and(|found| some.iter().any(|p| rights.any_column(found, *p))),
         Object::Schema => snapshot

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use planner::commands::{Constraint as Asked, Name, RoleName, Says as AskedSays, Target};
+use planner::commands::{Constraint as Asked, RoleName, Says as AskedSays, Target};
 
 use super::super::ddl::existing;
 use super::super::query::Context;
-use super::{denied, notices, role};
-use crate::catalog::decode_columns;
+use super::{columns_of, denied, notices, require_column, role};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::acl::Privilege;
 use crate::meta::{Change, Constraint, Relation, Says};
@@ -19,7 +18,14 @@ enum Found {
     Missing(PgError),
 }
 
-fn own_relation(context: &Context, name: &Name, view: bool, if_exists: bool) -> PgResult<Found> {
+/// The table or view of the role's own that a statement names.
+fn own_relation(context: &Context, what: &Target) -> PgResult<Found> {
+    let (name, is_view, if_exists) = match what {
+        Target::Table(name, if_exists) => (name, false, *if_exists),
+        Target::View(name, if_exists) => (name, true, *if_exists),
+        Target::Column(name, _) => (name, false, false),
+        _ => return Err(PgError::unsupported("this kind of object")),
+    };
     let (schema, name) = existing(context, name)?;
     let rights = &context.scope.rights;
     let found = match context.scope.snapshot.find_relation(&schema, &name) {
@@ -33,7 +39,7 @@ fn own_relation(context: &Context, name: &Name, view: bool, if_exists: bool) -> 
     rights.require_reach(&schema)?;
     rights.require_owner(found)?;
     // ALTER TABLE takes views too, ALTER VIEW takes no tables.
-    if view && found.kind.is_table() {
+    if is_view && found.kind.is_table() {
         let message = format!("\"{name}\" is not a view");
         return Err(PgError::new(SqlState::WrongObjectType, message));
     }
@@ -43,17 +49,14 @@ fn own_relation(context: &Context, name: &Name, view: bool, if_exists: bool) -> 
 pub(super) async fn rename(context: &Context, what: &Target, to: &str) -> PgResult<Vec<PgError>> {
     let to = to.to_owned();
     match what {
-        Target::Table(name, if_exists) | Target::View(name, if_exists) => {
-            let is_view = matches!(what, Target::View(..));
-            match own_relation(context, name, is_view, *if_exists)? {
-                Found::Missing(notice) => Ok(vec![notice]),
-                Found::Relation(found) => {
-                    context.scope.rights.require_create_in(&found.schema)?;
-                    let work =
-                        context.change(move |now| now.rename(&found.schema, &found.name, &to));
-                    work.await.map(notices)
-                }
-            }
+        Target::Table(..) | Target::View(..) => {
+            let found = match own_relation(context, what)? {
+                Found::Missing(notice) => return Ok(vec![notice]),
+                Found::Relation(found) => found,
+            };
+            context.scope.rights.require_create_in(&found.schema)?;
+            let work = context.change(move |now| now.rename(&found.schema, &found.name, &to));
+            work.await.map(notices)
         }
         Target::Schema(name) => {
             context.scope.rights.require_schema_owner(name)?;
@@ -89,18 +92,16 @@ pub(super) async fn own(context: &Context, what: &Target, to: &RoleName) -> PgRe
         return Err(denied(format!("must be member of role \"{name}\"")));
     }
     match what {
-        Target::Table(name, if_exists) | Target::View(name, if_exists) => {
-            let is_view = matches!(what, Target::View(..));
-            match own_relation(context, name, is_view, *if_exists)? {
-                Found::Missing(notice) => Ok(vec![notice]),
-                Found::Relation(found) => {
-                    let work = context.change(move |now| {
-                        now.own_relation(found.oid, new);
-                        Ok(Change::Made(()))
-                    });
-                    work.await.map(notices)
-                }
-            }
+        Target::Table(..) | Target::View(..) => {
+            let found = match own_relation(context, what)? {
+                Found::Missing(notice) => return Ok(vec![notice]),
+                Found::Relation(found) => found,
+            };
+            let work = context.change(move |now| {
+                now.own_relation(found.oid, new);
+                Ok(Change::Made(()))
+            });
+            work.await.map(notices)
         }
         Target::Schema(name) => {
             rights.require_schema_owner(name)?;
@@ -122,18 +123,14 @@ pub(super) async fn set_schema(
     what: &Target,
     to: &str,
 ) -> PgResult<Vec<PgError>> {
-    let (Target::Table(name, if_exists) | Target::View(name, if_exists)) = what else {
-        return Err(PgError::unsupported("SET SCHEMA of this kind of object"));
+    let found = match own_relation(context, what)? {
+        Found::Missing(notice) => return Ok(vec![notice]),
+        Found::Relation(found) => found,
     };
-    match own_relation(context, name, matches!(what, Target::View(..)), *if_exists)? {
-        Found::Missing(notice) => Ok(vec![notice]),
-        Found::Relation(found) => {
-            context.scope.rights.require_create_in(to)?;
-            let to = to.to_owned();
-            let work = context.change(move |now| now.move_to(&found.schema, &found.name, &to));
-            work.await.map(notices)
-        }
-    }
+    context.scope.rights.require_create_in(to)?;
+    let to = to.to_owned();
+    let work = context.change(move |now| now.move_to(&found.schema, &found.name, &to));
+    work.await.map(notices)
 }
 
 pub(super) async fn add_constraint(
@@ -141,7 +138,10 @@ pub(super) async fn add_constraint(
     table: &Target,
     asked: &Asked,
 ) -> PgResult<Vec<PgError>> {
-    let Some(found) = altered_table(context, table)? else { return Ok(vec![]) };
+    let found = match own_table(context, table)? {
+        Found::Missing(notice) => return Ok(vec![notice]),
+        Found::Relation(found) => found,
+    };
     let snapshot = &context.scope.snapshot;
     let says = match &asked.says {
         AskedSays::PrimaryKey => Says::PrimaryKey,
@@ -174,33 +174,25 @@ pub(super) async fn drop_constraint(
     name: &str,
     if_exists: bool,
 ) -> PgResult<Vec<PgError>> {
-    let Some(found) = altered_table(context, table)? else { return Ok(vec![]) };
+    let found = match own_table(context, table)? {
+        Found::Missing(notice) => return Ok(vec![notice]),
+        Found::Relation(found) => found,
+    };
     let name = name.to_owned();
     let work = context.change(move |now| now.drop_constraint(found.oid, &name, if_exists));
     work.await.map(notices)
 }
 
-/// A table of the role's own; none with IF EXISTS when it is not there.
-fn altered_table(context: &Context, table: &Target) -> PgResult<Option<Arc<Relation>>> {
-    let Target::Table(name, if_exists) = table else {
-        return Err(PgError::unsupported("a constraint of this kind of object"));
-    };
-    match own_relation(context, name, false, *if_exists)? {
-        Found::Missing(_) => Ok(None),
-        Found::Relation(found) if found.kind.is_table() => Ok(Some(found)),
-        Found::Relation(found) => {
-            let message = format!("\"{}\" is not a table", found.name);
-            Err(PgError::new(SqlState::WrongObjectType, message))
-        }
+/// The same when it has to be a table.
+fn own_table(context: &Context, what: &Target) -> PgResult<Found> {
+    let found = own_relation(context, what)?;
+    if let Found::Relation(view) = &found
+        && !view.kind.is_table()
+    {
+        let message = format!("\"{}\" is not a table", view.name);
+        return Err(PgError::new(SqlState::WrongObjectType, message));
     }
-}
-
-fn columns_of(relation: &Relation) -> Vec<String> {
-    let columns = decode_columns(&relation.columns);
-    columns.map_or_else(
-        |_| vec![],
-        |columns| columns.fields().iter().map(|field| field.name().clone()).collect(),
-    )
+    Ok(found)
 }
 
 pub(super) async fn comment(
@@ -210,22 +202,17 @@ pub(super) async fn comment(
 ) -> PgResult<Vec<PgError>> {
     let text = text.map(str::to_owned);
     match what {
-        Target::Table(name, _) | Target::View(name, _) | Target::Column(name, _) => {
-            let is_view = matches!(what, Target::View(..));
-            let Found::Relation(found) = own_relation(context, name, is_view, false)? else {
-                return Ok(vec![]);
+        Target::Table(..) | Target::View(..) | Target::Column(..) => {
+            let found = match own_relation(context, what)? {
+                Found::Missing(notice) => return Ok(vec![notice]),
+                Found::Relation(found) => found,
             };
             let column = match what {
                 Target::Column(_, column) => Some(column.clone()),
                 _ => None,
             };
-            let columns = decode_columns(&found.columns).ok();
-            if let (Some(column), Some(columns)) = (&column, columns)
-                && columns.field_with_name(column).is_err()
-            {
-                let message =
-                    format!("column \"{column}\" of relation \"{}\" does not exist", found.name);
-                return Err(PgError::new(SqlState::UndefinedColumn, message));
+            if let Some(column) = &column {
+                require_column(&found, column)?;
             }
             let work = context.change(move |now| {
                 let (schema, name) = (&found.schema, &found.name);

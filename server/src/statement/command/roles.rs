@@ -18,8 +18,8 @@ pub(super) async fn create(
     name: &str,
     options: &[RoleOption],
 ) -> PgResult<Vec<PgError>> {
-    admit_change(context, &change(options)?, "create role")?;
     let change = change(options)?;
+    admit_change(context, &change, "create role")?;
     let oid = context.scope.snapshot.new_oid()?;
     let creator = context.scope.rights.role;
     let (mut joins, mut members) = (vec![], vec![]);
