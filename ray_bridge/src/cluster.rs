@@ -262,7 +262,7 @@ impl Ray {
             let lacks = is_lost && asks && !missing(reads, &self.nodes()).is_empty();
             match node {
                 // It goes on if it runs, for then it has all it reads; unless it asks for that.
-                Some(node) if self.nodes().has(&node) && !lacks => {
+                Some(node) if !self.nodes().is_gone(&node) && !lacks => {
                     runs = true;
                     watch.started_on(&node);
                 }

@@ -30,6 +30,9 @@ pub struct Nodes {
     pub usable: Vec<Node>,
     /// How many were lost since the start.
     pub losses: usize,
+    /// Those that were lost and have not returned. A node that is neither here nor usable has
+    /// joined since the last look: what is there is not lost.
+    pub gone: HashSet<String>,
     /// Whether Ray counts on some that we do not.
     pub doubtful: bool,
     /// Whether Ray itself does not answer any more.
@@ -42,14 +45,26 @@ impl Nodes {
         self.usable.binary_search_by(|node| node.id.as_str().cmp(id)).is_ok()
     }
 
+    /// Whether a node was lost.
+    pub fn is_gone(&self, id: &str) -> bool {
+        self.gone.contains(id)
+    }
+
     /// What they are after Ray has told and the raylets were asked.
     fn next(&self, mut told: Vec<Node>, health: &HashMap<String, Health>) -> Self {
-        let count = told.len();
-        told.retain(|node| health.get(&node.id).is_none_or(Health::is_well));
-        let doubtful = told.len() < count;
+        let is_well = |node: &Node| health.get(&node.id).is_none_or(Health::is_well);
+        let mut gone = self.gone.clone();
+        let unwell: Vec<_> =
+            told.extract_if(.., |node| !is_well(node)).map(|node| node.id).collect();
+        let doubtful = !unwell.is_empty();
+        gone.extend(unwell);
         told.sort_by(|one, other| one.id.cmp(&other.id));
-        let mut next = Self { usable: told, losses: self.losses, doubtful, unheard: false };
-        next.losses += self.usable.iter().filter(|node| !next.has(&node.id)).count();
+        let mut next = Self { usable: told, losses: self.losses, doubtful, ..Self::default() };
+        let lost: Vec<_> = self.usable.iter().filter(|node| !next.has(&node.id)).collect();
+        next.losses += lost.len();
+        gone.extend(lost.into_iter().map(|node| node.id.clone()));
+        gone.retain(|id| !next.has(id));
+        next.gone = gone;
         next
     }
 
@@ -225,6 +240,7 @@ mod tests {
         let nodes = Nodes::default().next(vec![node("b", 2.0), node("a", 3.5)], &health);
         assert!(nodes.has("a") && nodes.has("b") && nodes.losses == 0);
         assert_eq!((nodes.cpus(1), nodes.cpus(2), nodes.cpus(4)), (5, 4, 0));
+        assert!(!nodes.is_gone("c"), "one that joined since is not lost");
         let mut silent = Health::default();
         let start = Instant::now();
         silent.note(Answer::Yes, start);
@@ -234,7 +250,12 @@ mod tests {
         for _ in 0..2 {
             let fewer = nodes.next(vec![node("a", 3.5), node("b", 2.0)], &health);
             assert!(fewer.has("a") && !fewer.has("b"));
-            assert_eq!((fewer.losses, fewer.next(vec![node("a", 3.5)], &health).losses), (1, 1));
+            assert!(fewer.is_gone("b") && !fewer.is_gone("a") && !fewer.is_gone("c"));
+            let later = fewer.next(vec![node("a", 3.5)], &health);
+            assert_eq!((fewer.losses, later.losses), (1, 1));
+            assert!(later.is_gone("b"), "Ray has given it up, too");
+            let back = later.next(vec![node("b", 2.0)], &HashMap::new());
+            assert!(back.has("b") && !back.is_gone("b") && back.is_gone("a"));
         }
     }
 }

@@ -184,7 +184,8 @@ mod tests {
         tokio::pin!(fetching);
         let soon = std::time::Duration::from_millis(50);
         tokio::time::timeout(soon, &mut fetching).await.expect_err("it waits");
-        tell.send_replace(Arc::default());
+        let gone = ["a".to_owned()].into();
+        tell.send_replace(Arc::new(Nodes { gone, ..Nodes::default() }));
         let error = fetching.await.expect_err("it is lost");
         let lost = Failure::of(&error);
         assert!(matches!(lost, Some(Failure::Lost { outputs, .. }) if *outputs == [(2, 3)]));

@@ -22,7 +22,7 @@ pub(crate) struct Part {
 impl Part {
     /// Whether it went with its node.
     pub(crate) fn is_lost(&self, nodes: &Nodes) -> bool {
-        self.bytes >= STORED_BYTES_MIN && !nodes.has(&self.node)
+        self.bytes >= STORED_BYTES_MIN && nodes.is_gone(&self.node)
     }
 
     /// Whether a task on this node has it at hand.
@@ -66,7 +66,8 @@ mod tests {
 
     fn nodes(ids: &[&str]) -> Nodes {
         let node = |id: &&str| Node { id: (*id).to_owned(), cpus: 1.0, ..Node::default() };
-        Nodes { usable: ids.iter().map(node).collect(), ..Nodes::default() }
+        let gone = ["gone".to_owned()].into();
+        Nodes { usable: ids.iter().map(node).collect(), gone, ..Nodes::default() }
     }
 
     fn part(node: &str, bytes: usize) -> Part {
@@ -82,6 +83,7 @@ mod tests {
         assert_eq!(of(&nodes, 0, true, &[part("a", 1)]), None, "it travels with the task");
         let lost: Vec<_> = parts.iter().map(|part| part.is_lost(&nodes)).collect();
         assert_eq!(lost, [false, false, true, false]);
+        assert!(!part("new", much).is_lost(&nodes), "a node that was not seen yet is not lost");
         assert!(part("gone", 1).is_at("b") && !part("a", much).is_at("b"));
     }
 
