@@ -2,10 +2,11 @@
 //! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no
 //! tables.
 
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::copies::{self, CopyOption};
 use crate::grammar::Grammar;
 use crate::{cursors, depth, dialect, explain_options};
 
@@ -32,6 +33,8 @@ pub struct Parsed {
     pub statement: Statement,
     /// The number of the highest parameter (`$n`), 0 without any.
     pub parameters: usize,
+    /// Of a COPY that is PostgreSQL's: sqlparser has no place for most of them.
+    pub copy_options: Vec<CopyOption>,
 }
 
 /// Cuts a text into statements.
@@ -51,14 +54,32 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
         .with_recursion_limit(depth::DEPTH_MAX * 4)
         .build()
         .map_err(|e| from_datafusion(sql, &e))?;
-    let statements = parser.parse_statements().map_err(|e| from_datafusion(sql, &e))?;
-    statements
-        .into_iter()
-        .map(|mut statement| {
-            dialect::rewrite(&mut statement)?;
-            Ok(Parsed { statement, parameters })
-        })
-        .collect()
+    let mut found = Vec::new();
+    while let Some((statement, copy_options)) = next_statement(sql, &mut parser)? {
+        found.push(Parsed { statement, parameters, copy_options });
+    }
+    found.iter_mut().try_for_each(|parsed| dialect::rewrite(&mut parsed.statement))?;
+    Ok(found)
+}
+
+/// The next statement, up to the semicolon or the end.
+fn next_statement(
+    sql: &str,
+    parser: &mut DFParser<'_>,
+) -> Result<Option<(Statement, Vec<CopyOption>)>, ParseError> {
+    while parser.parser.consume_token(&Token::SemiColon) {}
+    if parser.parser.peek_token_ref().token == Token::EOF {
+        return Ok(None);
+    }
+    let statement = match copies::read(sql, &mut parser.parser)? {
+        Some((copy, options)) => (Statement::Statement(Box::new(copy)), options),
+        None => (parser.parse_statement().map_err(|e| from_datafusion(sql, &e))?, vec![]),
+    };
+    let next = parser.parser.peek_token_ref();
+    match next.token {
+        Token::EOF | Token::SemiColon => Ok(Some(statement)),
+        _ => Err(near(sql, Some(next))),
+    }
 }
 
 fn parameters(tokens: &[TokenWithSpan]) -> usize {

@@ -34,7 +34,8 @@ pub async fn run(
     explain: &ExplainStatement,
     cancel: &Cancel,
 ) -> PgResult<Outcome> {
-    let inner = Parsed { statement: Sql::clone(&explain.statement), parameters: 0 };
+    let statement = Sql::clone(&explain.statement);
+    let inner = Parsed { statement, parameters: 0, copy_options: vec![] };
     if kind::of(&inner.statement) != kind::Kind::Query {
         let what = format!("EXPLAIN of {}", kind::words(&inner.statement));
         return Err(PgError::unsupported(what));
