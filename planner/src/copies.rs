@@ -47,7 +47,7 @@ pub fn query(source: &CopySource, parameters: usize) -> Result<Parsed, ParseErro
     let text = match source {
         CopySource::Query(query) => {
             let statement = Sql::Statement(Box::new(Statement::Query(query.clone())));
-            return Ok(Parsed { statement, parameters, copy_options: vec![] });
+            return Ok(Parsed { statement, parameters, command: None, copy_options: vec![] });
         }
         CopySource::Table { table_name, columns } if columns.is_empty() => {
             format!("SELECT * FROM {table_name}")

@@ -1,6 +1,6 @@
-//! FETCH and MOVE in PostgreSQL's words. In: the tokens of a text. Out: the same, with each direction
-//! in the few forms that sqlparser reads, or where it is not one. sqlparser knows no MOVE: it becomes a
-//! FETCH with a target, which PostgreSQL's own does not have. Knows no cursors.
+//! FETCH and MOVE in PostgreSQL's words. In: the tokens of a text. Out: the same, with each
+//! direction in the few forms that sqlparser reads, or where it is not one. sqlparser knows no
+//! MOVE: it becomes a FETCH with a target, which PostgreSQL's own does not have. Knows no cursors.
 
 use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{Declare, FetchDirection, Statement, Value, ValueWithSpan};
@@ -61,7 +61,12 @@ pub fn declared(parsed: &Parsed) -> Option<Declared> {
     let statement = Sql::Statement(Box::new(Statement::Query(query.clone())));
     Some(Declared {
         cursor: names.first()?.value.clone(),
-        query: Parsed { statement, parameters: parsed.parameters, copy_options: vec![] },
+        query: Parsed {
+            statement,
+            parameters: parsed.parameters,
+            command: None,
+            copy_options: vec![],
+        },
         is_binary: *binary == Some(true),
         scrolls: *scroll == Some(true),
         holds: *hold == Some(true),

@@ -3,7 +3,8 @@
 //! The way of a query here, in order:
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
 //!    [`catalog_rewrite`], [`explain_options`], [`cursors`], [`copies`] and [`names`] put
-//!    PostgreSQL's SQL into words DataFusion plans alike.
+//!    PostgreSQL's SQL into words DataFusion plans alike; [`commands`] are those it has no
+//!    words for.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
@@ -20,6 +21,7 @@ mod barriers;
 pub mod casts;
 pub mod catalog_rewrite;
 mod children;
+pub mod commands;
 mod conjunctions;
 mod cooperative;
 pub mod copies;

@@ -2,10 +2,13 @@
 //! the dialect it plans ([`crate::dialect`]), or where and why the text is not SQL. Knows no
 //! tables.
 
+use std::sync::Arc;
+
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::commands::{self, Command};
 use crate::copies::{self, CopyOption};
 use crate::grammar::Grammar;
 use crate::{cursors, depth, dialect, explain_options};
@@ -33,6 +36,8 @@ pub struct Parsed {
     pub statement: Statement,
     /// The number of the highest parameter (`$n`), 0 without any.
     pub parameters: usize,
+    /// What it is when sqlparser has no tree for it; `statement` then only holds its place.
+    pub command: Option<Arc<Command>>,
     /// Of a COPY that is PostgreSQL's: sqlparser has no place for most of them.
     pub copy_options: Vec<CopyOption>,
 }
@@ -49,6 +54,8 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
     let parameters = parameters(&tokens);
     let tokens = explain_options::translate(sql, tokens)?;
     let tokens = cursors::translate(sql, tokens)?;
+    let (tokens, commands) = commands::take(sql, tokens)?;
+    let mut commands = commands.into_iter();
     let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&Grammar)
         .with_recursion_limit(depth::DEPTH_MAX * 4)
@@ -56,9 +63,16 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
         .map_err(|e| from_datafusion(sql, &e))?;
     let mut found = Vec::new();
     while let Some((statement, copy_options)) = next_statement(sql, &mut parser)? {
-        found.push(Parsed { statement, parameters, copy_options });
+        let command = commands.next().flatten().map(Arc::new);
+        found.push(Parsed { statement, parameters, command, copy_options });
     }
-    found.iter_mut().try_for_each(|parsed| dialect::rewrite(&mut parsed.statement))?;
+    for parsed in &mut found {
+        if parsed.command.is_some() {
+            parsed.statement = Statement::Statement(Box::new(commands::placeholder()));
+        } else {
+            dialect::rewrite(&mut parsed.statement)?;
+        }
+    }
     Ok(found)
 }
 

@@ -38,6 +38,7 @@ use exec::codec::Codec;
 use exec::stage::StageGraph;
 
 pub use explain::{explain, work};
+pub use scans::bytes as scanned_bytes;
 
 /// How wide stages are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

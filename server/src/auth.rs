@@ -9,7 +9,7 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{Admin, connection_uri, prepare_admin};
+pub use admin::{Admin, DATABASE, connection_uri, prepare_admin};
 pub use verifier::{MockSecret, Verifier, make_verifier};
 
 use std::fmt;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{PgError, SqlState};
+use crate::meta::Oid;
 
 /// Why a statement ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +87,18 @@ pub struct Sessions {
     sessions: Mutex<HashMap<i32, Entry>>,
 }
 
+/// Why there is no room for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The server has as many as it may.
+    All,
+    /// The role has.
+    Role,
+}
+
 #[derive(Debug)]
 struct Entry {
+    role: Oid,
     secret: Vec<u8>,
     running: Running,
 }
@@ -104,11 +115,25 @@ pub struct Registration {
 }
 
 impl Sessions {
-    /// Gives a session a process id and a secret of `secret_bytes`; none when `max` are there.
-    pub fn register(self: &Arc<Self>, secret_bytes: usize, max: usize) -> Option<Registration> {
+    /// Gives a session of a role a process id and a secret of `secret_bytes`.
+    ///
+    /// # Errors
+    /// When `max` are there, or `of_role_max` of the role.
+    pub fn register(
+        self: &Arc<Self>,
+        secret_bytes: usize,
+        max: usize,
+        role: Oid,
+        of_role_max: Option<usize>,
+    ) -> Result<Registration, Full> {
         let mut sessions = lock(&self.sessions);
         if sessions.len() >= max {
-            return None;
+            return Err(Full::All);
+        }
+        if let Some(most) = of_role_max
+            && sessions.values().filter(|entry| entry.role == role).count() >= most
+        {
+            return Err(Full::Role);
         }
         let mut secret = vec![0u8; secret_bytes];
         rand::fill(&mut secret[..]);
@@ -119,8 +144,9 @@ impl Sessions {
             }
         };
         let running = Running::default();
-        sessions.insert(pid, Entry { secret: secret.clone(), running: Arc::clone(&running) });
-        Some(Registration { sessions: Arc::clone(self), pid, secret, running })
+        let entry = Entry { role, secret: secret.clone(), running: Arc::clone(&running) };
+        sessions.insert(pid, entry);
+        Ok(Registration { sessions: Arc::clone(self), pid, secret, running })
     }
 
     /// Sessions now.
@@ -192,8 +218,9 @@ mod tests {
     #[test]
     fn only_the_running_statement_and_only_with_the_secret() {
         let sessions = Arc::new(Sessions::default());
-        let registration = sessions.register(4, 1).expect("room");
-        assert!(sessions.register(4, 1).is_none());
+        let registration = sessions.register(4, 1, Oid(1), None).expect("room");
+        assert_eq!(sessions.register(4, 1, Oid(2), None).err(), Some(Full::All));
+        assert_eq!(sessions.register(4, 2, Oid(1), Some(1)).err(), Some(Full::Role));
         let (cancel, guard) = registration.begin();
         sessions.cancel(registration.pid, b"nope");
         assert_eq!(cancel.reason(), None);

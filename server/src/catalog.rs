@@ -3,9 +3,10 @@
 //! the planner. Changes nothing.
 
 mod columns;
+mod narrow;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
@@ -16,14 +17,17 @@ use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::sql::parser::Statement;
 use planner::tables::{self, FileTable};
 
 pub use columns::{decode_columns, encode_columns};
 pub use view::{Definition, view_of};
 
 use crate::error::{PgError, SqlState};
+use crate::meta::acl::Privilege;
 use crate::meta::{Oid, Relation, RelationKind, Snapshot};
 use crate::pg_catalog::{self, CatalogView};
+use crate::rights::{self, Rights};
 use crate::shared::Shared;
 
 /// Views inside views beyond this are an error: a circle cannot be made, a chain this long is one.
@@ -59,8 +63,16 @@ impl TableCache {
 pub struct Scope {
     /// The session's process id.
     pub pid: i32,
-    /// The role.
+    /// All objects, as this statement sees them.
+    pub snapshot: Arc<Snapshot>,
+    /// The name of the role whose rights the session has.
     pub user: String,
+    /// The name of the role the session is of.
+    pub session_user: String,
+    /// The rights of the session.
+    pub rights: Arc<Rights>,
+    /// The rights its names are read with: inside a view its owner's.
+    pub reads_as: Arc<Rights>,
     /// Schemas searched, in order.
     pub search_path: Vec<String>,
     /// Settings as SHOW prints them.
@@ -72,7 +84,12 @@ pub struct StatementCatalog<'a> {
     shared: &'a Shared,
     state: &'a SessionState,
     scope: &'a Scope,
-    snapshot: Arc<Snapshot>,
+    /// Relations that are known by number: what a view read when it was made.
+    bound: BTreeMap<String, Oid>,
+    /// Whether the statement asks for columns it does not name.
+    has_wildcard: bool,
+    /// Columns that are kept from the statement, with their tables.
+    hidden: Mutex<Vec<(String, Arc<Relation>)>>,
     system: OnceLock<System>,
     depth: usize,
 }
@@ -95,32 +112,84 @@ fn names_of(udf: &ScalarUDF) -> Vec<String> {
 }
 
 impl<'a> StatementCatalog<'a> {
-    /// The catalog as it is now.
-    pub fn new(shared: &'a Shared, state: &'a SessionState, scope: &'a Scope) -> Self {
-        let snapshot = shared.meta.snapshot();
-        Self { shared, state, scope, snapshot, system: OnceLock::new(), depth: 0 }
+    /// The catalog for a statement.
+    pub fn new(
+        shared: &'a Shared,
+        state: &'a SessionState,
+        scope: &'a Scope,
+        statement: &Statement,
+    ) -> Self {
+        Self {
+            shared,
+            state,
+            scope,
+            bound: BTreeMap::new(),
+            has_wildcard: narrow::has_wildcard(statement),
+            hidden: Mutex::default(),
+            system: OnceLock::new(),
+            depth: 0,
+        }
     }
 
-    /// The metadata this statement sees.
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.snapshot
-    }
-
-    /// The stored relation a name means.
+    /// The stored relation a name means. Schemas that the role may not look into are not searched.
     pub fn relation(&self, name: &TableReference) -> Option<Arc<Relation>> {
+        let snapshot = &self.scope.snapshot;
+        if let Some(oid) = self.bound.get(&name.to_quoted_string()) {
+            return snapshot.relation_by_oid(*oid).cloned();
+        }
         match name.schema() {
-            Some(schema) => self.snapshot.relation(schema, name.table()).cloned(),
+            Some(schema) => snapshot.relation(schema, name.table()).cloned(),
             None => self
                 .scope
                 .search_path
                 .iter()
-                .find_map(|schema| self.snapshot.relation(schema, name.table()).cloned()),
+                .filter(|schema| self.scope.reads_as.require_reach(schema).is_ok())
+                .find_map(|schema| snapshot.relation(schema, name.table()).cloned()),
         }
+    }
+
+    /// An error about a column that is there, but not for this role, in PostgreSQL's words.
+    pub fn explain(&self, error: PgError) -> PgError {
+        if error.state != SqlState::UndefinedColumn {
+            return error;
+        }
+        let hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        let column =
+            error.message.strip_prefix("column ").and_then(|rest| rest.split(" do").next());
+        let column = column.and_then(|name| name.trim_matches('"').rsplit('.').next());
+        let found = hidden.iter().find(|(name, _)| Some(name.as_str()) == column);
+        match found {
+            Some((_, relation)) => rights::denied(relation.kind.noun(), &relation.name),
+            None => error,
+        }
+    }
+
+    /// Refuses a table that the role may not read; of one of which it may read some columns gives
+    /// these alone.
+    async fn open_allowed(&self, relation: &Arc<Relation>) -> Result<Arc<dyn TableProvider>> {
+        let rights = &self.scope.reads_as;
+        let refused = |error: PgError| DataFusionError::External(Box::new(error));
+        rights.require_reach(&relation.schema).map_err(refused)?;
+        let denied = || refused(rights::denied(relation.kind.noun(), &relation.name));
+        if rights.relation(relation, Privilege::Select) {
+            return self.open(relation).await;
+        }
+        let readable = |column: &str| rights.column(relation, column, Privilege::Select);
+        let schema = decode_columns(&relation.columns)?;
+        let columns = schema.fields().iter().enumerate().filter(|(_, f)| readable(f.name()));
+        let columns: Vec<usize> = columns.map(|(place, _)| place).collect();
+        if columns.is_empty() || self.has_wildcard {
+            return Err(denied());
+        }
+        let hidden = schema.fields().iter().filter(|field| !readable(field.name()));
+        let hidden = hidden.map(|field| (field.name().clone(), Arc::clone(relation)));
+        self.hidden.lock().unwrap_or_else(PoisonError::into_inner).extend(hidden);
+        narrow::some_of(self.open(relation).await?, &relation.name, columns)
     }
 
     fn system(&self) -> &System {
         self.system.get_or_init(|| {
-            let view = Arc::new(view_of(&self.snapshot, self.scope));
+            let view = Arc::new(view_of(self.scope));
             let functions = pg_catalog::catalog_functions(Arc::clone(&view));
             let named = |udf: Arc<ScalarUDF>| {
                 let names = names_of(&udf);
@@ -152,14 +221,10 @@ impl<'a> StatementCatalog<'a> {
             return Err(DataFusionError::External(Box::new(error)));
         }
         let definition = view::Definition::read(&view.definition);
-        let scope = Scope { search_path: definition.search_path, ..self.scope.clone() };
-        let inner = StatementCatalog {
-            shared: self.shared,
-            state: self.state,
-            scope: &scope,
-            snapshot: Arc::clone(&self.snapshot),
-            system: OnceLock::new(),
-            depth: self.depth + 1,
+        let scope = Scope {
+            search_path: definition.search_path,
+            reads_as: Arc::new(Rights::of(&self.scope.snapshot, view.owner)),
+            ..self.scope.clone()
         };
         let parsed = planner::parse::parse(&definition.sql).ok().and_then(|mut all| all.pop());
         let Some(parsed) = parsed else {
@@ -168,6 +233,16 @@ impl<'a> StatementCatalog<'a> {
                 format!("the definition of view \"{}\" cannot be read", view.name),
             );
             return Err(DataFusionError::External(Box::new(error)));
+        };
+        let inner = StatementCatalog {
+            shared: self.shared,
+            state: self.state,
+            scope: &scope,
+            bound: definition.reads,
+            has_wildcard: narrow::has_wildcard(&parsed.statement),
+            hidden: Mutex::default(),
+            system: OnceLock::new(),
+            depth: self.depth + 1,
         };
         let query = planner::query::plan(self.state, &inner, &definition.sql, &parsed, &[]).await?;
         Ok(Arc::new(ViewTable::new(query.plan, Some(definition.sql))))
@@ -184,10 +259,16 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
             }
             Some(pg_catalog::MOBULA) => {
                 let (queries, ray) = (&self.shared.queries, self.shared.ray.as_ref());
-                return Ok(pg_catalog::activity_table(name.table(), queries, ray));
+                let sees = pg_catalog::Sees::of(&self.scope.rights, &self.scope.user);
+                return Ok(pg_catalog::activity_table(name.table(), queries, ray, sees));
             }
             Some(pg_catalog::RAY) => {
-                return Ok(pg_catalog::ray_table(name.table(), self.shared.ray.as_ref()));
+                let table = pg_catalog::ray_table(name.table(), self.shared.ray.as_ref());
+                if table.is_some() && !self.scope.rights.has_role_named("pg_read_all_stats") {
+                    let error = rights::denied("schema", pg_catalog::RAY);
+                    return Err(DataFusionError::External(Box::new(error)));
+                }
+                return Ok(table);
             }
             // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
             None if name.table().starts_with("pg_") => {
@@ -198,7 +279,7 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
             _ => {}
         }
         match self.relation(name) {
-            Some(relation) => self.open(&relation).await.map(Some),
+            Some(relation) => self.open_allowed(&relation).await.map(Some),
             None => Ok(None),
         }
     }
@@ -211,7 +292,9 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        self.snapshot.relations().map(|relation| relation.name.clone()).collect()
+        let seen = |relation: &&Arc<Relation>| self.scope.reads_as.sees(relation);
+        let relations = self.scope.snapshot.relations().filter(seen);
+        relations.map(|relation| relation.name.clone()).collect()
     }
 }
 

@@ -24,9 +24,11 @@ use crate::catalog::Scope;
 use crate::cursors::Cursors;
 use crate::error::{PgError, PgResult, Severity, SqlState};
 use crate::queries::Watch;
-use crate::session::Session;
-use crate::session::variables::VARIABLES;
+use crate::rights::Rights;
+use crate::session::variables::{VARIABLES, parse_bytes};
+use crate::session::{Session, Transaction};
 use crate::shared::Shared;
+use crate::statement::change;
 use crate::statement::query::Context;
 use crate::statement::replan::Joins;
 use crate::statement::runner::Runner;
@@ -109,6 +111,7 @@ impl<S: Stream> Connection<S> {
             backend::error(&mut self.out, &error);
             let _ = tokio::time::timeout(Duration::from_secs(1), self.flush()).await;
         }
+        change::roll_back(&self.session.aside);
         let _ = tokio::time::timeout(Duration::from_secs(1), self.writer.shutdown()).await;
     }
 
@@ -146,14 +149,15 @@ impl<S: Stream> Connection<S> {
                 self.ready();
             }
             Message::Sync => {
-                self.skipping = false;
-                self.sync();
+                let is_done = !std::mem::take(&mut self.skipping);
+                self.sync(is_done).await?;
                 self.ready();
             }
             Message::Flush => self.flush().await?,
             Message::Copy => {}
             Message::Password(_) => return Err(PgError::protocol("unexpected password message")),
             other if !self.skipping => {
+                self.session.is_implicit = true;
                 if let Err(error) = self.extended(other).await {
                     self.skipping = true;
                     self.report(error)?;
@@ -191,7 +195,6 @@ impl<S: Stream> Connection<S> {
 
     /// How long an idle session may stay so, and the error when it stays longer.
     fn idle_timeout(&self) -> Option<(Duration, PgError)> {
-        use crate::session::Transaction;
         if self.session.transaction == Transaction::Idle {
             let after = self.session.variables.duration("idle_session_timeout")?;
             let message = "terminating connection due to idle-session timeout";
@@ -243,14 +246,20 @@ impl<S: Stream> Connection<S> {
     /// What a statement needs of this session.
     fn context(&self) -> Context {
         let variables = &self.session.variables;
-        let user = self.session.identity.user.clone();
+        let snapshot = self.session.snapshot(&self.shared);
+        let user = snapshot.role_name(variables.role());
+        let rights = Arc::new(Rights::of(&snapshot, variables.role()));
         let settings = VARIABLES.iter().map(|v| (v.name.to_owned(), variables.get(v)));
         Context {
             shared: Arc::clone(&self.shared),
             scope: Scope {
                 pid: self.registration.pid,
                 search_path: variables.search_path(&user),
+                session_user: snapshot.role_name(variables.session_role()),
                 user,
+                snapshot,
+                reads_as: Arc::clone(&rights),
+                rights,
                 settings: Arc::new(settings.collect()),
             },
             zone: variables.show("timezone").unwrap_or_default(),
@@ -258,6 +267,8 @@ impl<S: Stream> Connection<S> {
             runner: Runner::of(variables, &self.shared),
             joins: Joins::Hash,
             query: self.query.as_ref().map(|watch| Arc::clone(watch.query())),
+            scan_bytes_max: parse_bytes(&variables.value("mobula.max_scan_bytes")).unwrap_or(0),
+            aside: self.session.keeps_aside().then(|| Arc::clone(&self.session.aside)),
         }
     }
 

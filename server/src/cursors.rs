@@ -1,5 +1,5 @@
-//! A session's cursors. In: what DECLARE made. Out: their rows, from where each stands. Those without
-//! HOLD end with their transaction; all end with the session.
+//! A session's cursors. In: what DECLARE made. Out: their rows, from where each stands. Those
+//! without HOLD end with their transaction; all end with the session.
 
 mod history;
 pub mod place;
@@ -68,7 +68,7 @@ pub struct Cursors {
 
 impl Cursors {
     /// How many.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_name.len()
     }
 

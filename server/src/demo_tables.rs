@@ -39,6 +39,7 @@ pub async fn register(shared: &Arc<Shared>, demo: &[DemoTable]) -> PgResult<()> 
         let schema =
             tables::infer_schema(&shared.base, &url, &files).await.map_err(engine_error)?;
         let relation = NewRelation {
+            oid: shared.meta.snapshot().new_oid()?,
             schema: "public".to_owned(),
             name: table.name.to_string(),
             owner: ADMIN_OID,
@@ -51,7 +52,7 @@ pub async fn register(shared: &Arc<Shared>, demo: &[DemoTable]) -> PgResult<()> 
             definition: String::new(),
             needs: Default::default(),
         };
-        shared.meta.create_relation(&relation, true, false)?;
+        shared.meta.change(|now| now.create_relation(&relation, true, false))?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ pub mod params;
 pub mod pg_catalog;
 pub mod queries;
 mod ray;
+pub mod rights;
 pub mod serve;
 pub mod session;
 pub mod shared;

@@ -32,7 +32,7 @@ mod static_rows;
 mod tests;
 mod type_names;
 
-pub use activity::activity_table;
+pub use activity::{Sees, activity_table};
 pub(crate) use layout::{MOBULA, RAY, SYSTEM_SCHEMAS};
 pub(crate) use ray_state::no_ray;
 pub use ray_state::ray_table;
@@ -48,6 +48,8 @@ pub struct CatalogView {
     pub user: String,
     /// Its oid.
     pub user_oid: u32,
+    /// The role the session is of, whatever SET ROLE chose.
+    pub session_user: String,
     /// The number that names this session in cancel requests and `pg_backend_pid()`.
     pub backend_pid: i32,
     /// All schemas except the system's own, which are always there.

@@ -26,7 +26,7 @@ use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::functions::base_state;
 use crate::meta::Meta;
 use crate::shared::Shared;
-use crate::statement::copy::STAGING_FOLDER;
+use crate::statement::copy::{STAGING_FOLDER, sweep_tables};
 use crate::tls::Tls;
 use runtimes::Runtimes;
 
@@ -70,6 +70,7 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
     let settings = launch.settings;
     let data_dir = make_data_dir(&settings.data_dir)?;
     let meta = Meta::open(&data_dir)?;
+    sweep_tables(&data_dir, &meta.snapshot());
     let tls = match (&settings.tls_cert, &settings.tls_key) {
         (Some(cert), Some(key)) => Some(Tls::open(cert, key)?),
         _ => None,

@@ -1,16 +1,19 @@
 //! One client's session, without its socket: who it is, its settings, its transaction, what it
 //! prepared. In: what statements decide. Out: what statements need. Runs nothing.
 
+pub mod limits;
 mod savepoints;
 pub mod settings;
 pub mod variables;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use pgwire::messages::response::TransactionStatus;
 
 use crate::error::{PgError, PgResult, SqlState};
+use crate::meta::{Pending, Snapshot};
+use crate::shared::Shared;
 use savepoints::Savepoint;
 use settings::Variables;
 
@@ -36,6 +39,10 @@ pub enum Transaction {
     Failed(SystemTime),
 }
 
+/// What a transaction defined and has not committed; none until it defines something. The statement
+/// that runs and the session share it.
+pub type Aside = Arc<Mutex<Option<Pending>>>;
+
 /// A client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -45,6 +52,11 @@ pub struct Session {
     pub variables: Variables,
     /// The transaction.
     pub transaction: Transaction,
+    /// Whether statements come together that succeed or fail as one, though nobody said BEGIN:
+    /// those of one message, or up to one Sync.
+    pub is_implicit: bool,
+    /// What the transaction keeps aside.
+    pub aside: Aside,
     /// Places in it to return to, the last one last.
     savepoints: Vec<Savepoint>,
 }
@@ -52,8 +64,29 @@ pub struct Session {
 impl Session {
     /// A session right after login.
     pub fn new(identity: Identity, variables: Variables) -> Self {
-        let identity = Arc::new(identity);
-        Self { identity, variables, transaction: Transaction::Idle, savepoints: vec![] }
+        Self {
+            identity: Arc::new(identity),
+            variables,
+            transaction: Transaction::Idle,
+            is_implicit: false,
+            aside: Aside::default(),
+            savepoints: vec![],
+        }
+    }
+
+    /// Whether what statements define waits for a COMMIT, said or not.
+    pub fn keeps_aside(&self) -> bool {
+        self.is_implicit || self.transaction != Transaction::Idle
+    }
+
+    /// All objects as the next statement sees them: with what its transaction keeps aside.
+    pub fn snapshot(&self, shared: &Shared) -> Arc<Snapshot> {
+        if self.keeps_aside()
+            && let Some(pending) = &*self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Arc::clone(pending.snapshot());
+        }
+        shared.meta.snapshot()
     }
 
     /// The byte ReadyForQuery carries.

@@ -2,6 +2,8 @@
 //! scope. Out: what to answer: rows still to be computed, or a tag. The connection sends it; what
 //! changes the session is decided here and applied there.
 
+pub mod change;
+pub mod command;
 pub mod copy;
 pub mod copy_options;
 pub mod ddl;

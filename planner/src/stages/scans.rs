@@ -24,7 +24,7 @@ pub(super) fn any(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Bytes of all files, or parts of files, that a plan reads.
-pub(super) fn bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+pub fn bytes(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let mut bytes = 0;
     let _ = plan.apply(|node| {
         let files = file_scan::of(node.as_ref());

@@ -11,7 +11,7 @@ use super::base64;
 use super::verifier::{MockSecret, Verifier, make_verifier};
 use crate::durable::write_private;
 use crate::error::{PgError, PgResult, SqlState};
-use crate::meta::{ADMIN_ROLE, Meta, NewRole, Secret};
+use crate::meta::{ADMIN_ROLE, Meta, Secret};
 
 /// The file in the data directory that holds the connection URI.
 const CONNECTION_FILE: &str = "connection";
@@ -20,7 +20,7 @@ const MOCK_SECRET: &str = "auth.mock_secret";
 /// Random bits of a password: 192, which base64 makes 32 letters.
 const PASSWORD_BYTES: usize = 24;
 /// The one database of a server.
-const DATABASE: &str = "mobula";
+pub const DATABASE: &str = "mobula";
 
 /// What a start knows about logging in.
 pub struct Admin {
@@ -82,10 +82,7 @@ fn admin_verifier(meta: &Meta) -> Option<Verifier> {
 }
 
 fn store_password(meta: &Meta, password: &str) -> PgResult<()> {
-    let verifier = make_verifier(password).text();
-    let admin =
-        NewRole { name: ADMIN_ROLE, superuser: true, login: true, verifier: Some(verifier) };
-    meta.upsert_role(&admin).map(drop)
+    meta.let_log_in(ADMIN_ROLE, true, make_verifier(password).text())
 }
 
 fn mock_secret(meta: &Meta) -> PgResult<MockSecret> {

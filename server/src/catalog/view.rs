@@ -1,12 +1,13 @@
 //! The metadata in the form pg_catalog shows, and how views are stored. In: a snapshot and a
 //! session's scope. Out: the rows' source.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 
 use super::{Scope, decode_columns};
-use crate::meta::{ADMIN_OID, RelationKind as Kind, Snapshot};
+use crate::meta::{Oid, RelationKind as Kind};
 use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, RoleRow, SchemaRow, SettingRow};
 use crate::session::variables;
 
@@ -14,14 +15,21 @@ use crate::session::variables;
 const DATABASE_OID: u32 = 16_383;
 
 /// What pg_catalog shows to a session.
-pub fn view_of(snapshot: &Snapshot, scope: &Scope) -> CatalogView {
-    let user_oid = snapshot.role(&scope.user).map_or(ADMIN_OID, |role| role.oid).0;
-    let schemas = snapshot.schemas().map(|schema| SchemaRow {
+pub fn view_of(scope: &Scope) -> CatalogView {
+    let (snapshot, rights) = (&scope.snapshot, &scope.rights);
+    let relations = || snapshot.relations().filter(|relation| rights.sees(relation));
+    let seen_schemas = || snapshot.schemas().filter(|schema| rights.sees_schema(schema));
+    let schemas = seen_schemas().map(|schema| SchemaRow {
         oid: schema.oid.0,
         name: schema.name.clone(),
         owner_oid: schema.owner.0,
     });
-    let roles = snapshot.roles().map(|role| RoleRow {
+    // Whoever owns what is shown has a name.
+    let owners: BTreeSet<Oid> =
+        relations().map(|one| one.owner).chain(seen_schemas().map(|one| one.owner)).collect();
+    let roles = snapshot.roles();
+    let roles = roles.filter(|role| rights.sees_role(role.oid) || owners.contains(&role.oid));
+    let roles = roles.map(|role| RoleRow {
         oid: role.oid.0,
         name: role.name.clone(),
         superuser: role.superuser,
@@ -31,10 +39,11 @@ pub fn view_of(snapshot: &Snapshot, scope: &Scope) -> CatalogView {
         database: "mobula".to_owned(),
         database_oid: DATABASE_OID,
         user: scope.user.clone(),
-        user_oid,
+        session_user: scope.session_user.clone(),
+        user_oid: rights.role.0,
         backend_pid: scope.pid,
         schemas: schemas.collect(),
-        relations: snapshot.relations().map(|relation| relation_row(relation)).collect(),
+        relations: relations().map(|relation| relation_row(relation)).collect(),
         roles: roles.collect(),
         settings: scope.settings.iter().map(|(name, value)| setting_row(name, value)).collect(),
         search_path: scope.search_path.clone(),
@@ -84,12 +93,16 @@ pub struct Definition {
     pub sql: String,
     /// Where its unqualified names are looked up, whoever asks.
     pub search_path: Vec<String>,
+    /// The relations it read when it was made, by the names it has for them: they may have others
+    /// since.
+    #[serde(default)]
+    pub reads: BTreeMap<String, Oid>,
 }
 
 impl Definition {
     /// Reads a stored text.
     pub fn read(text: &str) -> Self {
-        let plain = || Self { sql: text.to_owned(), search_path: vec![] };
+        let plain = || Self { sql: text.to_owned(), search_path: vec![], reads: BTreeMap::new() };
         serde_json::from_str(text).unwrap_or_else(|_| plain())
     }
 

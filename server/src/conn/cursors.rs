@@ -1,5 +1,5 @@
-//! Cursors: DECLARE, FETCH, MOVE, CLOSE. In: the statement. Out: its outcome; the rows of a FETCH are
-//! still to be sent, and what is left of them goes back to the cursor.
+//! Cursors: DECLARE, FETCH, MOVE, CLOSE. In: the statement. Out: its outcome; the rows of a FETCH
+//! are still to be sent, and what is left of them goes back to the cursor.
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -55,11 +55,11 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Sync ends the implicit transaction, and with it its portals.
-    pub(super) fn sync(&mut self) {
+    pub(super) async fn sync(&mut self, is_done: bool) -> PgResult<()> {
         if self.session.transaction == Transaction::Idle {
             self.portals.clear();
-            self.end_implicit_transaction(true);
         }
+        self.end_implicit_transaction(is_done).await.or_else(|error| self.report(error))
     }
 
     fn bind(&mut self, bind: &Bind) -> PgResult<()> {
@@ -94,7 +94,7 @@ impl<S: Stream> Connection<S> {
     /// Refuses one portal or cursor too many.
     pub(super) fn admit_portal(&self) -> PgResult<()> {
         let most = self.shared.settings.max_portals;
-        if self.portals.len() + self.cursors.len() < most {
+        if self.portals.len() + self.cursors.count() < most {
             return Ok(());
         }
         let message = format!("too many open portals and cursors (limit {most})");

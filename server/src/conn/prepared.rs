@@ -14,6 +14,7 @@ use super::statements::mends_transaction;
 use super::{Connection, Fetched, Running, Stream};
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::meta::Oid;
 use crate::params::decode_param;
 use crate::queries::Watch;
 use crate::session::{Transaction, in_failed_transaction};
@@ -36,9 +37,12 @@ pub struct Prepared {
     pub parameters: Vec<u32>,
     /// Its columns, if it gives rows.
     pub shape: Option<Shape>,
-    /// The catalog it was planned with: another one means planning again.
-    pub version: u64,
+    /// The catalog and the role it was planned with: others mean planning again.
+    pub version: Version,
 }
+
+/// What a plan depends on beside its text: the version of the catalog, and whose rights it has.
+pub type Version = (u64, Oid);
 
 /// A statement with values, perhaps half read.
 #[derive(Debug)]
@@ -76,7 +80,7 @@ impl<S: Stream> Connection<S> {
         sql: &str,
         types: &[u32],
     ) -> PgResult<Prepared> {
-        let version = self.shared.meta.snapshot().version();
+        let version = self.version();
         let zone = self.session.variables.show("timezone").unwrap_or_default();
         if let Some(constant) = self.shared.constants.get(sql, &zone) {
             let shape = constant.shape.clone();
@@ -123,7 +127,7 @@ impl<S: Stream> Connection<S> {
         sql: Arc<str>,
         parsed: Arc<Parsed>,
         types: &[u32],
-        version: u64,
+        version: Version,
     ) -> PgResult<Prepared> {
         let given = types.iter().map(|oid| given_type(*oid)).collect::<PgResult<Vec<_>>>()?;
         let declared = cursors::declared(&parsed);
@@ -255,7 +259,7 @@ impl<S: Stream> Connection<S> {
         running: &Running,
         prepared: Arc<Prepared>,
     ) -> PgResult<Arc<Prepared>> {
-        let version = self.shared.meta.snapshot().version();
+        let version = self.version();
         let (Some(parsed), true) = (&prepared.parsed, prepared.planned.is_some()) else {
             return Ok(prepared);
         };
@@ -269,6 +273,10 @@ impl<S: Stream> Connection<S> {
             return Err(other_columns());
         }
         Ok(Arc::new(again))
+    }
+
+    fn version(&self) -> Version {
+        (self.session.snapshot(&self.shared).version(), self.session.variables.role())
     }
 
     /// Parses a text on a thread with a large stack.

@@ -24,8 +24,8 @@ impl<S: Stream> Connection<S> {
         let answered = self.simple_statements(&running, sql).await;
         let is_done = answered.is_ok();
         let reported = answered.or_else(|error| self.report(error));
-        self.end_implicit_transaction(is_done);
-        reported
+        let ended = self.end_implicit_transaction(is_done).await;
+        reported.and_then(|()| ended.or_else(|error| self.report(error)))
     }
 
     async fn simple_statements(&mut self, running: &Running, sql: &str) -> PgResult<()> {
@@ -45,9 +45,14 @@ impl<S: Stream> Connection<S> {
                 format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
             return Err(PgError::new(SqlState::ProgramLimitExceeded, message));
         }
-        let (text, alone) = (Arc::<str>::from(sql), parsed.len() == 1);
+        let hides = |one: &Arc<Parsed>| one.command.as_ref().is_some_and(|it| it.hides_text());
+        // Others see the texts of queries.
+        let shown = if parsed.iter().any(hides) { "<with a password>" } else { sql };
+        let (text, shown) = (Arc::<str>::from(sql), Arc::<str>::from(shown));
+        let alone = parsed.len() == 1;
+        self.session.is_implicit = !alone;
         for statement in &parsed {
-            self.begin_query(&text, &statement.statement);
+            self.begin_query(&shown, &statement.statement);
             let answered = self.simple_statement(running, &text, statement, alone).await;
             self.end_query(&answered);
             answered?;

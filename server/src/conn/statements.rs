@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
+use planner::commands::Command;
 use planner::cursors;
 use planner::parse::Parsed;
 use planner::resolve::Catalog as _;
@@ -14,11 +15,12 @@ use super::prepared::Prepared;
 use super::{Connection, Running, Stream};
 use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::meta::Relation;
 use crate::session::variables::VARIABLES;
 use crate::session::{Transaction, in_failed_transaction};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
-use crate::statement::{Outcome, copy, ddl, explain, session_commands};
+use crate::statement::{Outcome, change, command, copy, ddl, explain, session_commands};
 use crate::types::{format_type, pg_type_of};
 use crate::wire::backend;
 
@@ -32,7 +34,10 @@ impl<S: Stream> Connection<S> {
         alone: bool,
     ) -> PgResult<Outcome> {
         let kind = kind::of(&parsed.statement);
-        self.admit(kind, &parsed.statement)?;
+        self.admit(kind, parsed)?;
+        if let Some(command) = &parsed.command {
+            return self.command(running, command).await;
+        }
         match kind {
             Kind::Query => {
                 let (context, text, statement) =
@@ -48,8 +53,7 @@ impl<S: Stream> Connection<S> {
                 self.wait(running, work).await
             }
             Kind::Session => self.session_statement(running, sql, parsed, alone).await,
-            Kind::Definition(what) => {
-                self.session.outside_transaction(what)?;
+            Kind::Definition(_) => {
                 let (context, text, statement) =
                     (self.context(), Arc::clone(sql), Arc::clone(parsed));
                 let work = async move { ddl::run(&context, &text, &statement).await };
@@ -57,7 +61,11 @@ impl<S: Stream> Connection<S> {
                 self.wait(running, work).await
             }
             Kind::Write(what) => {
-                self.session.outside_transaction(what)?;
+                // A table can be taken back with the catalog; a file under a name of its own
+                // cannot.
+                if matches!(parsed.statement, Sql::CopyTo(_)) {
+                    self.session.outside_transaction(what)?;
+                }
                 let (context, text, statement) =
                     (self.context(), Arc::clone(sql), Arc::clone(parsed));
                 let cancel = running.cancel.clone();
@@ -117,19 +125,59 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Refuses what this transaction cannot run.
-    fn admit(&self, kind: Kind, statement: &Sql) -> PgResult<()> {
+    fn admit(&self, kind: Kind, parsed: &Parsed) -> PgResult<()> {
         if matches!(self.session.transaction, Transaction::Failed(_))
-            && !mends_transaction(statement)
+            && !mends_transaction(&parsed.statement)
         {
             return Err(in_failed_transaction());
         }
-        let (Kind::Definition(what) | Kind::Write(what)) = kind else { return Ok(()) };
+        let what = match (parsed.command.as_deref(), kind) {
+            (Some(command), _) if !command.is_of_session() => command.tag(),
+            (None, Kind::Definition(what) | Kind::Write(what)) => what,
+            _ => return Ok(()),
+        };
         let on = |name| self.session.variables.show(name).is_ok_and(|value| value == "on");
         if on("transaction_read_only") || on("default_transaction_read_only") {
             let message = format!("cannot execute {what} in a read-only transaction");
             return Err(PgError::new(SqlState::ReadOnlySqlTransaction, message));
         }
         Ok(())
+    }
+
+    /// A statement about roles, rights or names.
+    async fn command(&mut self, running: &Running, command: &Arc<Command>) -> PgResult<Outcome> {
+        if command.is_of_session() {
+            self.settings_changed = true;
+            let snapshot = self.session.snapshot(&self.shared);
+            return session_commands::become_role(&mut self.session, &snapshot, command);
+        }
+        let (context, command) = (self.context(), Arc::clone(command));
+        let work = async move { command::run(&context, &command).await };
+        let work = self.shared.planning.spawn(work);
+        self.wait(running, work).await
+    }
+
+    /// COMMIT or ROLLBACK of definitions, before the session's transaction ends. When a COMMIT
+    /// fails the transaction ends as by ROLLBACK.
+    async fn end_definitions(&mut self, statement: &Sql) -> PgResult<()> {
+        let Sql::Statement(statement) = statement else { return Ok(()) };
+        let is_open = match self.session.transaction {
+            Transaction::Open(_) => true,
+            Transaction::Idle => self.session.is_implicit,
+            Transaction::Failed(_) => false,
+        };
+        let aside = Arc::clone(&self.session.aside);
+        if !(is_open && matches!(statement.as_ref(), Statement::Commit { .. })) {
+            change::roll_back(&aside);
+            return Ok(());
+        }
+        let committed = change::commit(&self.shared, aside).await;
+        if committed.is_err() {
+            self.session.end(false);
+            self.portals.clear();
+            self.cursors.end_transaction(false);
+        }
+        committed
     }
 
     async fn session_statement(
@@ -146,6 +194,9 @@ impl<S: Stream> Connection<S> {
         if let Some(asked) = cursors::declared(parsed) {
             self.admit_cursor(&asked, alone)?;
             return self.declare(running, sql, asked, None, vec![]).await;
+        }
+        if ends_transaction(&parsed.statement) {
+            self.end_definitions(&parsed.statement).await?;
         }
         let outcome = match &parsed.statement {
             Sql::Statement(statement) => match statement.as_ref() {
@@ -179,7 +230,7 @@ impl<S: Stream> Connection<S> {
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
                 Statement::ExplainTable { table_name, .. } => {
-                    self.describe_table(running, table_name).await
+                    self.describe_table(running, table_name, parsed.statement.clone()).await
                 }
                 _ => session_commands::run(&mut self.session, &parsed.statement),
             },
@@ -194,11 +245,22 @@ impl<S: Stream> Connection<S> {
         outcome
     }
 
-    /// A message has ended that was a transaction of its own, unless it began one.
-    pub(super) fn end_implicit_transaction(&mut self, committed: bool) {
-        if self.session.transaction == Transaction::Idle {
-            self.cursors.end_transaction(committed);
+    /// Statements have ended that were a transaction of their own, unless they began one.
+    pub(super) async fn end_implicit_transaction(&mut self, is_done: bool) -> PgResult<()> {
+        let was_implicit = std::mem::take(&mut self.session.is_implicit);
+        if self.session.transaction != Transaction::Idle {
+            return Ok(());
         }
+        let aside = Arc::clone(&self.session.aside);
+        let committed = match is_done && was_implicit {
+            true => change::commit(&self.shared, aside).await,
+            false => {
+                change::roll_back(&aside);
+                Ok(())
+            }
+        };
+        self.cursors.end_transaction(is_done && committed.is_ok());
+        committed
     }
 
     fn deallocate(&mut self, name: &str, plain: bool) -> PgResult<Outcome> {
@@ -214,7 +276,7 @@ impl<S: Stream> Connection<S> {
     fn discard(&mut self, what: &DiscardObject) -> PgResult<Outcome> {
         if matches!(what, DiscardObject::ALL) {
             self.session.outside_transaction("DISCARD ALL")?;
-            self.session.variables.reset_all();
+            self.session.variables.discard();
             self.statements.clear();
             self.portals.clear();
             self.cursors.close_all();
@@ -243,9 +305,10 @@ impl<S: Stream> Connection<S> {
 
     /// SHOW TABLES: what the search path reaches.
     pub(super) fn show_tables(&self) -> PgResult<Outcome> {
-        let snapshot = self.shared.meta.snapshot();
-        let relations: Vec<_> = snapshot.relations().collect();
-        let column = |value: fn(&crate::meta::Relation) -> &str| {
+        let scope = self.context().scope;
+        let seen = |relation: &&Arc<Relation>| scope.rights.sees(relation);
+        let relations: Vec<_> = scope.snapshot.relations().filter(seen).collect();
+        let column = |value: fn(&Relation) -> &str| {
             relations.iter().map(|relation| Some(value(relation).to_owned())).collect()
         };
         Outcome::table(
@@ -259,7 +322,12 @@ impl<S: Stream> Connection<S> {
     }
 
     /// DESCRIBE: columns with the types PostgreSQL would name.
-    async fn describe_table(&mut self, running: &Running, name: &ObjectName) -> PgResult<Outcome> {
+    async fn describe_table(
+        &mut self,
+        running: &Running,
+        name: &ObjectName,
+        statement: Sql,
+    ) -> PgResult<Outcome> {
         let parts: Vec<_> =
             name.0.iter().filter_map(ObjectNamePart::as_ident).map(|i| i.value.clone()).collect();
         let reference = match parts.as_slice() {
@@ -271,7 +339,8 @@ impl<S: Stream> Connection<S> {
         let context = self.context();
         let work = self.shared.planning.spawn(async move {
             let state = context.state();
-            let catalog = StatementCatalog::new(&context.shared, &state, &context.scope);
+            let catalog =
+                StatementCatalog::new(&context.shared, &state, &context.scope, &statement);
             let table = catalog.table(&reference).await.map_err(|e| engine::from_engine(&e, ""))?;
             let missing = || {
                 let message = format!("relation \"{reference}\" does not exist");

@@ -31,7 +31,7 @@ impl<S: Stream> Connection<S> {
         let runner = Runner::of(&self.session.variables, &self.shared);
         self.query = Some(self.shared.queries.begin(&Asked {
             pid: self.registration.pid,
-            user: &self.session.identity.user,
+            user: &self.session.snapshot(&self.shared).role_name(self.session.variables.role()),
             // Files are written by this process.
             runner: if matches!(kind, Kind::Write(_)) { LOCAL } else { runner.word() },
             text,

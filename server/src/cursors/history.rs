@@ -122,6 +122,6 @@ mod tests {
         assert_eq!(get(2..=5, false), [2, 3, 4, 5]);
         assert_eq!(get(2..=5, true), [5, 4, 3, 2]);
         assert_eq!(get(7..=7, true), [7]);
-        assert_eq!(get(4..=3, false), [0; 0]);
+        assert_eq!(get(RangeInclusive::new(4, 3), false), [0; 0]);
     }
 }

@@ -1,18 +1,20 @@
-//! Changes to tables and views. In: names and definitions. Out: durable changes with PostgreSQL's
-//! words and codes. It neither reads nor deletes a table's files.
+//! Tables and views. In: names and definitions. Out: another snapshot, with PostgreSQL's words and
+//! codes for what cannot be. It neither reads nor deletes a table's files, and whether who asks may
+//! do it is decided elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Transaction, params};
-
-use super::{Change, Meta, Oid, Relation, RelationKind, Snapshot, failed, next_oid, schemas};
+use super::acl::{Acl, Object};
+use super::{Change, Oid, Relation, RelationKind, Snapshot};
 use crate::error::{PgError, PgResult, SqlState};
 
 /// The definition of a relation to be made; the fields as in [`Relation`].
 #[derive(Clone, Debug)]
 pub struct NewRelation {
+    /// Its number, if it is not to replace one.
+    pub oid: Oid,
     /// The name of its schema.
     pub schema: String,
     /// Its name.
@@ -52,89 +54,205 @@ pub struct DropRelation<'a> {
     pub cascade: bool,
 }
 
-impl Meta {
+impl Snapshot {
+    /// A relation, or PostgreSQL's error.
+    ///
+    /// # Errors
+    /// 3F000 for the schema, 42P01 for the relation.
+    pub fn find_relation(&self, schema: &str, name: &str) -> PgResult<&Arc<Relation>> {
+        if let Some(found) = self.relation(schema, name) {
+            return Ok(found);
+        }
+        self.find_schema(schema)?;
+        let message = format!("relation \"{name}\" does not exist");
+        Err(PgError::new(SqlState::UndefinedTable, message))
+    }
+
     /// CREATE TABLE or VIEW: its oid. With `or_replace` an existing one of the same kind keeps its
-    /// oid and takes the new definition.
+    /// oid, its owner and what is granted on it, and takes the new definition.
+    ///
+    /// # Errors
+    /// 3F000, 42P07, 42809, 42P16; 42P01 when what it reads has gone since it was planned.
     pub fn create_relation(
-        &self,
+        &mut self,
         new: &NewRelation,
         or_replace: bool,
         if_not_exists: bool,
     ) -> PgResult<Change<Oid>> {
-        self.change(|tx| {
-            let snapshot = self.snapshot();
-            let schema = schemas::find(&snapshot, &new.schema)?;
-            let Some(old) = snapshot.relation(&new.schema, &new.name) else {
-                let oid = next_oid(tx)?;
-                insert(tx, oid, schema.oid, new)?;
-                return Ok(Change::Made(oid));
-            };
-            if if_not_exists {
-                let message = format!("relation \"{}\" already exists, skipping", new.name);
-                return Ok(Change::Skipped(PgError::notice(SqlState::DuplicateTable, message)));
-            }
-            if !or_replace {
-                let message = format!("relation \"{}\" already exists", new.name);
-                return Err(PgError::new(SqlState::DuplicateTable, message));
-            }
-            if old.kind.is_table() != new.kind.is_table() {
-                let message = format!("\"{}\" is not a {}", new.name, new.kind.noun());
-                return Err(PgError::new(SqlState::WrongObjectType, message));
-            }
-            refuse_circle(&snapshot, old, &new.needs)?;
-            update(tx, old.oid, new)?;
-            Ok(Change::Made(old.oid))
-        })
+        let schema = Arc::clone(self.find_schema(&new.schema)?);
+        if let Some(gone) = new.needs.iter().find(|oid| !self.by_oid.contains_key(oid)) {
+            let message = format!("relation with OID {gone} does not exist");
+            return Err(PgError::new(SqlState::UndefinedTable, message));
+        }
+        let Some(old) = self.relation(&new.schema, &new.name).cloned() else {
+            let acl = self.default_acl(new.owner, Some(schema.oid), Object::Relation);
+            self.put_relation(new.relation(new.oid, schema.oid, new.owner, acl));
+            return Ok(Change::Made(new.oid));
+        };
+        if if_not_exists {
+            let message = format!("relation \"{}\" already exists, skipping", new.name);
+            return Ok(Change::Skipped(PgError::notice(SqlState::DuplicateTable, message)));
+        }
+        if !or_replace {
+            let message = format!("relation \"{}\" already exists", new.name);
+            return Err(PgError::new(SqlState::DuplicateTable, message));
+        }
+        if old.kind.is_table() != new.kind.is_table() {
+            let message = format!("\"{}\" is not a {}", new.name, new.kind.noun());
+            return Err(PgError::new(SqlState::WrongObjectType, message));
+        }
+        refuse_circle(self, &old, &new.needs)?;
+        self.put_relation(Relation {
+            column_acls: old.column_acls.clone(),
+            comment: old.comment.clone(),
+            column_comments: old.column_comments.clone(),
+            constraints: old.constraints.clone(),
+            ..new.relation(old.oid, schema.oid, old.owner, old.acl.clone())
+        });
+        Ok(Change::Made(old.oid))
     }
 
     /// DROP TABLE or VIEW: all that went, for whoever deletes their files.
-    pub fn drop_relation(&self, what: DropRelation<'_>) -> PgResult<Change<Vec<Arc<Relation>>>> {
-        self.change(|tx| {
-            let snapshot = self.snapshot();
-            let noun = if what.view { "view" } else { "table" };
-            let Some(found) = snapshot.relation(what.schema, what.name) else {
-                return missing(&snapshot, what, noun);
-            };
-            if found.kind.is_table() == what.view {
-                let other = found.kind.noun();
-                let message = format!("\"{}\" is not a {noun}", what.name);
-                let hint = format!("Use DROP {} to remove a {other}.", other.to_uppercase());
-                return Err(PgError::new(SqlState::WrongObjectType, message).hint(hint));
-            }
-            let doomed = dependents(&snapshot, vec![Arc::clone(found)]);
-            if doomed.len() > 1 && !what.cascade {
-                let object = format!("{noun} {}", what.name);
-                let others = doomed.iter().filter(|one| one.oid != found.oid);
-                return Err(must_cascade(&object, others.map(|one| (one, &*object))));
-            }
-            drop_all(tx, &doomed)?;
-            Ok(Change::Made(doomed))
-        })
+    ///
+    /// # Errors
+    /// 3F000, 42P01, 42809; 2BP01 when a view reads it.
+    pub fn drop_relation(
+        &mut self,
+        what: DropRelation<'_>,
+    ) -> PgResult<Change<Vec<Arc<Relation>>>> {
+        let noun = if what.view { "view" } else { "table" };
+        let Some(found) = self.relation(what.schema, what.name).cloned() else {
+            return missing(self, what, noun);
+        };
+        if found.kind.is_table() == what.view {
+            let other = found.kind.noun();
+            let message = format!("\"{}\" is not a {noun}", what.name);
+            let hint = format!("Use DROP {} to remove a {other}.", other.to_uppercase());
+            return Err(PgError::new(SqlState::WrongObjectType, message).hint(hint));
+        }
+        let doomed = dependents(self, vec![Arc::clone(&found)]);
+        if doomed.len() > 1 && !what.cascade {
+            let object = format!("{noun} {}", what.name);
+            let others = doomed.iter().filter(|one| one.oid != found.oid);
+            return Err(must_cascade(&object, others.map(|one| (one, &*object))));
+        }
+        self.release_from_constraints(&doomed, what.cascade)?;
+        doomed.iter().for_each(|relation| self.take_relation(relation.oid));
+        Ok(Change::Made(doomed))
     }
 
-    /// ALTER TABLE or VIEW ... RENAME TO, within its schema.
-    pub fn rename(&self, schema: &str, name: &str, to: &str) -> PgResult<Change<()>> {
-        self.change(|tx| {
-            let snapshot = self.snapshot();
-            schemas::find(&snapshot, schema)?;
-            let Some(found) = snapshot.relation(schema, name) else {
-                let message = format!("relation \"{name}\" does not exist");
-                return Err(PgError::new(SqlState::UndefinedTable, message));
-            };
-            if snapshot.relation(schema, to).is_some() {
-                let message = format!("relation \"{to}\" already exists");
-                return Err(PgError::new(SqlState::DuplicateTable, message));
+    /// ALTER TABLE or VIEW ... RENAME TO. Views that read it go on doing so: they know its oid.
+    ///
+    /// # Errors
+    /// 3F000, 42P01, 42P07.
+    pub fn rename(&mut self, schema: &str, name: &str, to: &str) -> PgResult<Change<()>> {
+        let found = self.find_relation(schema, name)?.as_ref().clone();
+        if self.relation(schema, to).is_some() {
+            let message = format!("relation \"{to}\" already exists");
+            return Err(PgError::new(SqlState::DuplicateTable, message));
+        }
+        self.put_relation(Relation { name: to.to_owned(), ..found });
+        Ok(Change::Made(()))
+    }
+
+    /// ALTER TABLE or VIEW ... SET SCHEMA.
+    ///
+    /// # Errors
+    /// 3F000, 42P01, 42P07.
+    pub fn move_to(&mut self, schema: &str, name: &str, to: &str) -> PgResult<Change<()>> {
+        let found = self.find_relation(schema, name)?.as_ref().clone();
+        let target = Arc::clone(self.find_schema(to)?);
+        if schema != to && self.relation(to, name).is_some() {
+            let message = format!("relation \"{name}\" already exists in schema \"{to}\"");
+            return Err(PgError::new(SqlState::DuplicateTable, message));
+        }
+        self.put_relation(Relation { schema: to.to_owned(), schema_oid: target.oid, ..found });
+        Ok(Change::Made(()))
+    }
+
+    /// ALTER TABLE or VIEW ... OWNER TO; a relation that is not there has no owner.
+    pub fn own_relation(&mut self, oid: Oid, to: Oid) {
+        let Some(mut found) = self.relation_by_oid(oid).map(|one| one.as_ref().clone()) else {
+            return;
+        };
+        let acls = found.acl.iter_mut().chain(found.column_acls.values_mut());
+        acls.for_each(|acl| acl.change_owner(found.owner, to));
+        found.owner = to;
+        self.put_relation(found);
+    }
+
+    /// Replaces what is granted on a relation, or on one of its columns.
+    pub fn set_relation_acl(&mut self, oid: Oid, column: Option<&str>, acl: Acl) {
+        let Some(mut found) = self.relation_by_oid(oid).map(|one| one.as_ref().clone()) else {
+            return;
+        };
+        match column {
+            None => found.acl = Some(acl),
+            Some(column) if acl.is_empty() => {
+                found.column_acls.remove(column);
             }
-            refuse_if_needed(&snapshot, found, "rename")?;
-            let sql = "UPDATE relations SET name = ?2 WHERE oid = ?1";
-            tx.execute(sql, params![found.oid, to]).map_err(failed)?;
-            Ok(Change::Made(()))
-        })
+            Some(column) => {
+                found.column_acls.insert(column.to_owned(), acl);
+            }
+        }
+        self.put_relation(found);
+    }
+
+    /// COMMENT ON TABLE, VIEW or COLUMN.
+    ///
+    /// # Errors
+    /// 3F000, 42P01.
+    pub fn comment_on_relation(
+        &mut self,
+        schema: &str,
+        name: &str,
+        column: Option<&str>,
+        text: Option<&str>,
+    ) -> PgResult<Change<()>> {
+        let mut found = self.find_relation(schema, name)?.as_ref().clone();
+        let text = text.filter(|text| !text.is_empty()).map(str::to_owned);
+        match (column, text) {
+            (None, text) => found.comment = text,
+            (Some(column), Some(text)) => {
+                found.column_comments.insert(column.to_owned(), text);
+            }
+            (Some(column), None) => {
+                found.column_comments.remove(column);
+            }
+        }
+        self.put_relation(found);
+        Ok(Change::Made(()))
+    }
+}
+
+impl NewRelation {
+    fn relation(&self, oid: Oid, schema_oid: Oid, owner: Oid, acl: Option<Acl>) -> Relation {
+        Relation {
+            oid,
+            schema_oid,
+            schema: self.schema.clone(),
+            name: self.name.clone(),
+            owner,
+            kind: self.kind,
+            format: self.format.clone(),
+            location: self.location.clone(),
+            options: self.options.clone(),
+            columns: self.columns.clone(),
+            partition_columns: self.partition_columns.clone(),
+            definition: self.definition.clone(),
+            created_at_micros: now_micros(),
+            acl,
+            column_acls: BTreeMap::new(),
+            comment: None,
+            column_comments: BTreeMap::new(),
+            constraints: vec![],
+            needs: self.needs.clone(),
+        }
     }
 }
 
 fn missing<T>(snapshot: &Snapshot, what: DropRelation<'_>, noun: &str) -> PgResult<Change<T>> {
-    let error = match schemas::find(snapshot, what.schema) {
+    let error = match snapshot.find_schema(what.schema) {
         Err(error) => error,
         Ok(_) => PgError::new(
             SqlState::UndefinedTable,
@@ -147,65 +265,6 @@ fn missing<T>(snapshot: &Snapshot, what: DropRelation<'_>, noun: &str) -> PgResu
     } else {
         Err(error)
     }
-}
-
-fn insert(tx: &Transaction<'_>, oid: Oid, schema: Oid, new: &NewRelation) -> PgResult<()> {
-    tx.execute(
-        "INSERT INTO relations (oid, schema_oid, name, owner, kind, format, location, options,
-                                columns, partition_columns, definition, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        params![
-            oid,
-            schema,
-            new.name,
-            new.owner,
-            new.kind.word(),
-            new.format,
-            new.location,
-            new.options,
-            new.columns,
-            new.partition_columns,
-            new.definition,
-            now_micros(),
-        ],
-    )
-    .map_err(failed)?;
-    insert_needs(tx, oid, new)
-}
-
-fn update(tx: &Transaction<'_>, oid: Oid, new: &NewRelation) -> PgResult<()> {
-    tx.execute(
-        "UPDATE relations SET kind = ?2, format = ?3, location = ?4, options = ?5, columns = ?6,
-                              partition_columns = ?7, definition = ?8, created_at = ?9
-         WHERE oid = ?1",
-        params![
-            oid,
-            new.kind.word(),
-            new.format,
-            new.location,
-            new.options,
-            new.columns,
-            new.partition_columns,
-            new.definition,
-            now_micros(),
-        ],
-    )
-    .map_err(failed)?;
-    tx.execute("DELETE FROM dependencies WHERE relation_oid = ?1", [oid]).map_err(failed)?;
-    insert_needs(tx, oid, new)
-}
-
-fn insert_needs(tx: &Transaction<'_>, oid: Oid, new: &NewRelation) -> PgResult<()> {
-    let sql = "INSERT INTO dependencies (relation_oid, needs_oid)
-               SELECT ?1, oid FROM relations WHERE oid = ?2";
-    for needed in &new.needs {
-        // Planned against an older snapshot: what it reads may have been dropped since.
-        if tx.execute(sql, params![oid, needed]).map_err(failed)? == 0 {
-            let message = format!("relation with OID {needed} does not exist");
-            return Err(PgError::new(SqlState::UndefinedTable, message));
-        }
-    }
-    Ok(())
 }
 
 fn now_micros() -> i64 {
@@ -231,18 +290,6 @@ pub(super) fn dependents(snapshot: &Snapshot, roots: Vec<Arc<Relation>>) -> Vec<
     doomed.iter().filter_map(|oid| snapshot.relation_by_oid(*oid).map(Arc::clone)).collect()
 }
 
-/// Deletes relations; dependencies among them go first, so their order does not matter.
-pub(super) fn drop_all(tx: &Transaction<'_>, doomed: &[Arc<Relation>]) -> PgResult<()> {
-    for relation in doomed {
-        let sql = "DELETE FROM dependencies WHERE relation_oid = ?1";
-        tx.execute(sql, [relation.oid]).map_err(failed)?;
-    }
-    for relation in doomed {
-        tx.execute("DELETE FROM relations WHERE oid = ?1", [relation.oid]).map_err(failed)?;
-    }
-    Ok(())
-}
-
 /// What PostgreSQL says when RESTRICT finds something.
 pub(super) fn must_cascade<'a>(
     object: &str,
@@ -257,25 +304,6 @@ pub(super) fn must_cascade<'a>(
     )
     .detail(lines.join("\n"))
     .hint("Use DROP ... CASCADE to drop the dependent objects too.")
-}
-
-/// A view keeps the text of its query, so what it names must keep its name. PostgreSQL stores
-/// oids there and can rename.
-pub(super) fn refuse_if_needed(
-    snapshot: &Snapshot,
-    relation: &Relation,
-    verb: &str,
-) -> PgResult<()> {
-    let Some(user) = snapshot.relations().find(|one| one.needs.contains(&relation.oid)) else {
-        return Ok(());
-    };
-    let (noun, name) = (relation.kind.noun(), &relation.name);
-    let user = format!("{} {}.{}", user.kind.noun(), user.schema, user.name);
-    Err(PgError::new(
-        SqlState::DependentObjectsExist,
-        format!("cannot {verb} {noun} {name} because {user} depends on it"),
-    )
-    .hint("Drop or replace the view first."))
 }
 
 /// A replaced view must not read itself, at any distance.

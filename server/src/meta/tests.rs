@@ -27,6 +27,7 @@ impl Drop for Folder {
 
 fn table(schema: &str, name: &str) -> NewRelation {
     NewRelation {
+        oid: Oid(0),
         schema: schema.into(),
         name: name.into(),
         owner: ADMIN_OID,
@@ -73,6 +74,46 @@ fn skipped<T: std::fmt::Debug>(change: PgResult<Change<T>>) -> String {
 
 fn drop_of<'a>(name: &'a str, view: bool) -> DropRelation<'a> {
     DropRelation { schema: "public", name, view, if_exists: false, cascade: false }
+}
+
+/// The store's changes, each committed by itself.
+impl Meta {
+    fn create_schema(&self, name: &str, owner: Oid, skip: bool) -> PgResult<Change<Oid>> {
+        self.change(|now| now.create_schema(now.new_oid()?, name, owner, skip))
+    }
+
+    fn drop_schema(&self, name: &str, skip: bool, all: bool) -> PgResult<Change<usize>> {
+        self.change(|now| {
+            Ok(match now.drop_schema(name, skip, all)? {
+                Change::Made(gone) => Change::Made(gone.len()),
+                Change::Skipped(notice) => Change::Skipped(notice),
+            })
+        })
+    }
+
+    fn rename_schema(&self, name: &str, to: &str) -> PgResult<Change<()>> {
+        self.change(|now| now.rename_schema(name, to))
+    }
+
+    fn create_relation(
+        &self,
+        new: &NewRelation,
+        replace: bool,
+        skip: bool,
+    ) -> PgResult<Change<Oid>> {
+        self.change(|now| {
+            let new = NewRelation { oid: now.new_oid()?, ..new.clone() };
+            now.create_relation(&new, replace, skip)
+        })
+    }
+
+    fn drop_relation(&self, what: DropRelation<'_>) -> PgResult<Change<Vec<Arc<Relation>>>> {
+        self.change(|now| now.drop_relation(what))
+    }
+
+    fn rename(&self, schema: &str, name: &str, to: &str) -> PgResult<Change<()>> {
+        self.change(|now| now.rename(schema, name, to))
+    }
 }
 
 #[test]
@@ -166,7 +207,7 @@ fn schemas_speak_as_in_postgres() {
     );
     made(meta.rename_schema("s", "s2"));
     assert_eq!(meta.snapshot().relation("s2", "a").unwrap().schema, "s2");
-    assert_eq!(made(meta.drop_schema("s2", false, true)).len(), 1);
+    assert_eq!(made(meta.drop_schema("s2", false, true)), 1);
     assert!(meta.snapshot().schema("s2").is_none());
 }
 
@@ -206,7 +247,9 @@ fn what_a_view_reads_stays_while_it_does() {
     let high = made(meta.create_relation(&view("w", &[low]), false, false));
     let error = meta.drop_relation(drop_of("t", false)).unwrap_err();
     assert_eq!(error.message, "cannot drop table t because other objects depend on it");
-    assert_eq!(refused(meta.rename("public", "v", "x")).0, SqlState::DependentObjectsExist);
+    // What a view reads may get another name: the view knows its oid.
+    made(meta.rename("public", "v", "x"));
+    made(meta.rename("public", "x", "v"));
     // A replaced view may not come to read itself.
     let circle = refused(meta.create_relation(&view("v", &[high]), true, false));
     assert_eq!(circle.0, SqlState::InvalidTableDefinition);
@@ -224,15 +267,93 @@ fn what_a_view_reads_stays_while_it_does() {
 fn roles_keep_their_verifier_to_themselves() {
     let folder = Folder::new();
     let meta = folder.open();
-    let verifier = Some(Secret::new("canary"));
-    let role = NewRole { name: "r", superuser: false, login: true, verifier };
-    let oid = meta.upsert_role(&role).unwrap();
-    assert_eq!(meta.upsert_role(&role).unwrap(), oid);
-    meta.set_verifier("r", &Secret::new("canary2")).unwrap();
+    meta.let_log_in("r", false, Secret::new("canary")).unwrap();
+    let oid = meta.snapshot().role("r").unwrap().oid;
+    meta.let_log_in("r", false, Secret::new("canary2")).unwrap();
     let snapshot = meta.snapshot();
-    assert_eq!(snapshot.role("r").unwrap().verifier.as_ref().unwrap().expose(), "canary2");
+    let role = snapshot.role("r").unwrap();
+    assert_eq!((role.oid, role.login, role.superuser), (oid, true, false));
+    assert_eq!(role.verifier.as_ref().unwrap().expose(), "canary2");
     assert!(!format!("{snapshot:?} {role:?}").contains("canary"));
-    assert!(meta.set_verifier("nobody", &Secret::new("x")).is_err());
+}
+
+#[test]
+fn roles_grants_and_comments_survive() {
+    let folder = Folder::new();
+    let meta = folder.open();
+    let oid = made(meta.create_relation(&table("public", "a"), false, false));
+    let reader = made(meta.change(|now| {
+        let reader = now.new_oid()?;
+        let change = RoleChange { login: Some(true), ..RoleChange::default() };
+        now.create_role(reader, "reader", &change)?;
+        now.set_for_role("reader", Some("statement_timeout"), Some("5s"))?;
+        let monitor = now.find_role("pg_monitor")?.oid;
+        now.grant_role(monitor, reader, true, ADMIN_OID)?;
+        let mut acl = acl::Acl::of_relation(ADMIN_OID);
+        acl.grant(ADMIN_OID, reader, acl::Privilege::Select, false);
+        now.set_relation_acl(oid, None, acl.clone());
+        now.set_relation_acl(oid, Some("b"), acl.clone());
+        now.set_default_acl(now.new_oid()?, (reader, Some(PUBLIC_OID), Object::Relation), acl);
+        now.comment_on_relation("public", "a", Some("b"), Some("what it is"))?;
+        Ok(Change::Made(reader))
+    }));
+    let before = meta.snapshot();
+    drop(meta);
+    let meta = folder.open();
+    let after = meta.snapshot();
+    assert_eq!(after.role_by_oid(reader), before.role_by_oid(reader));
+    assert_eq!(after.relation_by_oid(oid), before.relation_by_oid(oid));
+    assert!(after.memberships().eq(before.memberships()));
+    assert!(after.default_acls().eq(before.default_acls()));
+    assert!(after.is_member(reader, after.role("pg_read_all_stats").unwrap().oid));
+    // It cannot go while something is granted to it.
+    let error = meta.change(|now| now.drop_role("reader")).unwrap_err();
+    assert_eq!(error.state, SqlState::DependentObjectsExist);
+    assert_eq!(error.detail.as_deref(), Some("privileges for table public.a"));
+    made(meta.change(|now| {
+        now.revoke_all_from(reader);
+        now.drop_role("reader")
+    }));
+    drop(meta);
+    let after = folder.open().snapshot();
+    assert!(after.role("reader").is_none() && after.default_acls().next().is_none());
+}
+
+#[test]
+fn a_transaction_is_seen_when_it_is_committed_and_then_whole() {
+    let folder = Folder::new();
+    let meta = folder.open();
+    made(meta.create_relation(&table("public", "old"), false, false));
+    let mut pending = Pending::new(meta.snapshot());
+    let create = |name: &'static str, oid: Oid| {
+        move |now: &mut Snapshot| {
+            now.create_relation(&NewRelation { oid, ..table("public", name) }, false, false)
+        }
+    };
+    let oid = meta.snapshot().new_oid().unwrap();
+    made(pending.change(create("new", oid)));
+    made(pending.change(|now| now.rename("public", "old", "backup")));
+    made(pending.change(|now| now.rename("public", "new", "old")));
+    assert_eq!(pending.snapshot().relation("public", "old").unwrap().oid, oid);
+    assert_ne!(meta.snapshot().relation("public", "old").unwrap().oid, oid);
+    assert!(meta.snapshot().relation("public", "backup").is_none());
+    // Another session's change in between is kept.
+    made(meta.create_relation(&table("public", "other"), false, false));
+    meta.commit(&pending).unwrap();
+    let names = |meta: &Meta| -> Vec<String> {
+        meta.snapshot().relations_in("public").map(|one| one.name.clone()).collect()
+    };
+    assert_eq!(names(&meta), ["backup", "old", "other"]);
+    assert_eq!(meta.snapshot().relation("public", "old").unwrap().oid, oid);
+    // What cannot be done any more is a conflict, and nothing of the transaction is done.
+    let mut pending = Pending::new(meta.snapshot());
+    let more = [1, 2].map(|_| meta.snapshot().new_oid().unwrap());
+    made(pending.change(create("x", more[0])));
+    made(pending.change(create("y", more[1])));
+    made(meta.create_relation(&table("public", "y"), false, false));
+    let error = meta.commit(&pending).unwrap_err();
+    assert_eq!(error.state, SqlState::SerializationFailure);
+    assert_eq!(names(&meta), ["backup", "old", "other", "y"]);
 }
 
 #[test]

@@ -1,17 +1,18 @@
-//! What the store holds, as values: oids, schemas, relations, roles, and all of them at one moment.
-//! In: rows. Out: [`Snapshot`]. It changes nothing.
+//! What the store holds, as values: oids, schemas, relations. It decides nothing and changes
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row};
 
+use serde::{Deserialize, Serialize};
+
+use super::acl::Acl;
 use crate::error::PgError;
 
 /// The number of an object: stored, stable, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Oid(pub u32);
 
 /// The first oid of objects that users make, as in PostgreSQL.
@@ -59,6 +60,10 @@ pub struct Schema {
     pub name: String,
     /// The role it belongs to.
     pub owner: Oid,
+    /// Who may do what with it; none: what [`Acl::of_schema`] says.
+    pub acl: Option<Acl>,
+    /// What COMMENT ON said of it.
+    pub comment: Option<String>,
 }
 
 /// What a relation is.
@@ -136,8 +141,44 @@ pub struct Relation {
     pub definition: String,
     /// When it was made, in microseconds since 1970 UTC.
     pub created_at_micros: i64,
+    /// Who may do what with it; none: what [`Acl::of_relation`] says.
+    pub acl: Option<Acl>,
+    /// Who may do what with single columns, by name.
+    pub column_acls: BTreeMap<String, Acl>,
+    /// What COMMENT ON said of it.
+    pub comment: Option<String>,
+    /// And of its columns, by name.
+    pub column_comments: BTreeMap<String, String>,
+    /// What was said of its rows.
+    pub constraints: Vec<Constraint>,
     /// The relations that its definition names, which cannot go while it stays.
     pub needs: BTreeSet<Oid>,
+}
+
+/// What is said of a table's rows and never checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Its number.
+    pub oid: Oid,
+    /// The number of the index that PostgreSQL would have for it; there is none to read.
+    pub index_oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub says: Says,
+    /// Of these columns.
+    pub columns: Vec<String>,
+}
+
+/// What a [`Constraint`] says of its columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Says {
+    /// They name a row.
+    PrimaryKey,
+    /// No two rows have the same.
+    Unique,
+    /// They name a row of that table by these columns of it.
+    References(Oid, Vec<String>),
 }
 
 /// Text that no log, error or Debug print shows.
@@ -160,155 +201,4 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<hidden>")
     }
-}
-
-/// A role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role {
-    /// Its number.
-    pub oid: Oid,
-    /// Its name.
-    pub name: String,
-    /// Whether it may do everything.
-    pub superuser: bool,
-    /// Whether it may log in.
-    pub login: bool,
-    /// What its password is checked against; none: no password fits.
-    pub verifier: Option<Secret>,
-}
-
-/// All objects at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    version: u64,
-    schemas: BTreeMap<String, Arc<Schema>>,
-    /// By schema, then name: looked up without building a key.
-    relations: BTreeMap<String, BTreeMap<String, Arc<Relation>>>,
-    by_oid: BTreeMap<Oid, Arc<Relation>>,
-    roles: BTreeMap<String, Arc<Role>>,
-}
-
-impl Snapshot {
-    /// Grows with every change, also over restarts: equal versions are equal contents.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// All schemas, by name.
-    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
-        self.schemas.values()
-    }
-
-    /// One schema.
-    pub fn schema(&self, name: &str) -> Option<&Arc<Schema>> {
-        self.schemas.get(name)
-    }
-
-    /// All relations, by oid.
-    pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
-        self.by_oid.values()
-    }
-
-    /// The relations of a schema, by name.
-    pub fn relations_in(&self, schema: &str) -> impl Iterator<Item = &Arc<Relation>> {
-        self.relations.get(schema).into_iter().flat_map(BTreeMap::values)
-    }
-
-    /// One relation by schema and name.
-    pub fn relation(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
-        self.relations.get(schema)?.get(name)
-    }
-
-    /// One relation by oid.
-    pub fn relation_by_oid(&self, oid: Oid) -> Option<&Arc<Relation>> {
-        self.by_oid.get(&oid)
-    }
-
-    /// All roles, by name.
-    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
-        self.roles.values()
-    }
-
-    /// One role.
-    pub fn role(&self, name: &str) -> Option<&Arc<Role>> {
-        self.roles.get(name)
-    }
-}
-
-const RELATIONS: &str = "
-SELECT r.oid, r.schema_oid, s.name AS schema, r.name, r.owner, r.kind, r.format, r.location,
-       r.options, r.columns, r.partition_columns, r.definition, r.created_at
-FROM relations r JOIN schemas s ON s.oid = r.schema_oid";
-
-fn relation(row: &Row<'_>) -> rusqlite::Result<Relation> {
-    Ok(Relation {
-        oid: row.get("oid")?,
-        schema_oid: row.get("schema_oid")?,
-        schema: row.get("schema")?,
-        name: row.get("name")?,
-        owner: row.get("owner")?,
-        kind: row.get("kind")?,
-        format: row.get("format")?,
-        location: row.get("location")?,
-        options: row.get("options")?,
-        columns: row.get("columns")?,
-        partition_columns: row.get("partition_columns")?,
-        definition: row.get("definition")?,
-        created_at_micros: row.get("created_at")?,
-        needs: BTreeSet::new(),
-    })
-}
-
-/// Reads everything.
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<Snapshot> {
-    let version = "SELECT value FROM counters WHERE name = 'version'";
-    let mut snapshot = Snapshot {
-        version: connection.query_row(version, [], |row| row.get::<_, i64>(0))?.unsigned_abs(),
-        ..Snapshot::default()
-    };
-    let mut statement = connection.prepare_cached("SELECT oid, name, owner FROM schemas")?;
-    let schemas = statement.query_map([], |row| {
-        Ok(Schema { oid: row.get(0)?, name: row.get(1)?, owner: row.get(2)? })
-    })?;
-    for schema in schemas {
-        let schema = schema?;
-        snapshot.schemas.insert(schema.name.clone(), Arc::new(schema));
-    }
-    let mut needs = load_needs(connection)?;
-    let mut statement = connection.prepare_cached(RELATIONS)?;
-    for found in statement.query_map([], relation)? {
-        let mut found = found?;
-        found.needs = needs.remove(&found.oid).unwrap_or_default();
-        let found = Arc::new(found);
-        snapshot.by_oid.insert(found.oid, Arc::clone(&found));
-        let schema = snapshot.relations.entry(found.schema.clone()).or_default();
-        schema.insert(found.name.clone(), found);
-    }
-    let sql = "SELECT oid, name, superuser, login, verifier FROM roles";
-    let mut statement = connection.prepare_cached(sql)?;
-    let roles = statement.query_map([], |row| {
-        Ok(Role {
-            oid: row.get(0)?,
-            name: row.get(1)?,
-            superuser: row.get(2)?,
-            login: row.get(3)?,
-            verifier: row.get::<_, Option<String>>(4)?.map(Secret),
-        })
-    })?;
-    for role in roles {
-        let role = role?;
-        snapshot.roles.insert(role.name.clone(), Arc::new(role));
-    }
-    Ok(snapshot)
-}
-
-fn load_needs(connection: &Connection) -> rusqlite::Result<BTreeMap<Oid, BTreeSet<Oid>>> {
-    let sql = "SELECT relation_oid, needs_oid FROM dependencies";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut needs: BTreeMap<Oid, BTreeSet<Oid>> = BTreeMap::new();
-    for pair in statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
-        let (relation, needed): (Oid, Oid) = pair?;
-        needs.entry(relation).or_default().insert(needed);
-    }
-    Ok(needs)
 }

@@ -9,12 +9,15 @@ use pgwire::messages::startup::Authentication;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::send;
-use crate::auth::{ScramExchange, Verifier};
-use crate::cancel::Registration;
+use crate::auth::{DATABASE, ScramExchange, Verifier};
+use crate::cancel::{Full, Registration};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::{
     SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES, STARTUP_PARAMETERS_MAX_COUNT,
 };
+use crate::meta::Role;
+use crate::meta::acl::Privilege;
+use crate::rights::Rights;
 use crate::session::settings::Variables;
 use crate::session::{Identity, Session};
 use crate::shared::Shared;
@@ -22,8 +25,6 @@ use crate::wire::backend;
 use crate::wire::frame::FrameReader;
 use crate::wire::frontend::{Message, bad_encoding, read};
 
-/// The one database of a server.
-const DATABASE: &str = "mobula";
 /// The newest minor version of protocol 3 that is spoken.
 const MINOR_NEWEST: u16 = 2;
 
@@ -66,8 +67,8 @@ where
         let hint = format!("The database is \"{DATABASE}\".");
         return Err(PgError::fatal(SqlState::InvalidCatalogName, message).hint(hint));
     }
-    let registration = register(shared, &user, minor)?;
-    let variables = variables(shared, &startup, &user)?;
+    let (role, registration) = register(shared, &user, minor)?;
+    let variables = variables(shared, &startup, &role)?;
     let mut out = BytesMut::new();
     backend::authentication(&mut out, &Authentication::Ok);
     send(writer, &out).await?;
@@ -76,16 +77,35 @@ where
     Ok(Some((Session::new(identity, variables), registration)))
 }
 
-fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<Registration> {
+/// Whoever has shown who they are may still not connect, or not now.
+fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<(Arc<Role>, Registration)> {
     let snapshot = shared.meta.snapshot();
-    let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
+    // It may have been dropped while its password was checked.
+    let role = snapshot.role(user).filter(|role| role.login).cloned();
+    let role = role.ok_or_else(|| {
+        PgError::fatal(SqlState::InvalidPassword, format!("role \"{user}\" is gone"))
+    })?;
+    if !Rights::of(&snapshot, role.oid).database(Privilege::Connect) {
+        let message = format!("permission denied for database \"{DATABASE}\"");
+        return Err(PgError::fatal(SqlState::InsufficientPrivilege, message)
+            .detail("User does not have CONNECT privilege."));
+    }
     let settings = &shared.settings;
-    let kept = if superuser { 0 } else { settings.superuser_reserved_connections };
+    let kept = if role.superuser { 0 } else { settings.superuser_reserved_connections };
     let most = settings.max_connections.saturating_sub(kept);
     let secret_bytes = if minor >= MINOR_NEWEST { 32 } else { 4 };
-    shared.sessions.register(secret_bytes, most).ok_or_else(|| {
-        PgError::fatal(SqlState::TooManyConnections, "sorry, too many clients already")
-    })
+    let own = usize::try_from(role.connection_limit).ok().filter(|_| !role.superuser);
+    match shared.sessions.register(secret_bytes, most, role.oid, own) {
+        Ok(registration) => Ok((role, registration)),
+        Err(Full::All) => {
+            let message = "sorry, too many clients already";
+            Err(PgError::fatal(SqlState::TooManyConnections, message))
+        }
+        Err(Full::Role) => {
+            let message = format!("too many connections for role \"{user}\"");
+            Err(PgError::fatal(SqlState::TooManyConnections, message))
+        }
+    }
 }
 
 impl Startup {
@@ -153,7 +173,10 @@ where
     W: AsyncWrite + Unpin,
 {
     let snapshot = shared.meta.snapshot();
-    let role = snapshot.role(user).filter(|role| role.login);
+    let now = chrono::Utc::now().timestamp_micros();
+    let fits =
+        |role: &&Arc<Role>| role.login && role.valid_until_micros.is_none_or(|end| now < end);
+    let role = snapshot.role(user).filter(fits);
     let verifier = role.and_then(|role| Verifier::parse(role.verifier.as_ref()?.expose()));
     let certificate = certificate.map(Vec::as_slice);
     let mut exchange = ScramExchange::new(user, verifier.as_ref(), &shared.mock, certificate);
@@ -188,8 +211,8 @@ async fn password<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> PgResult
     }
 }
 
-/// The session's settings: the server's, then those of the startup packet.
-fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variables> {
+/// The session's settings: the server's, then its role's, then those of the startup packet.
+fn variables(shared: &Shared, startup: &Startup, role: &Role) -> PgResult<Variables> {
     let mut variables = Variables::default();
     let millis = |duration: std::time::Duration| duration.as_millis().to_string();
     let settings = &shared.settings;
@@ -200,10 +223,16 @@ fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variabl
         "idle_in_transaction_session_timeout",
         &millis(settings.idle_in_transaction_session_timeout),
     )?;
-    let snapshot = shared.meta.snapshot();
-    let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
-    variables.set_fixed("is_superuser", if superuser { "on" } else { "off" }.to_owned());
-    variables.set_fixed("session_authorization", user.to_owned());
+    variables.log_in(&role.name, role.oid, role.superuser);
+    for (name, value) in &role.settings {
+        // One that was checked when it was set may be refused by a later version.
+        if let Err(error) = variables.set_base(name, value) {
+            tracing::warn!(role = role.name, setting = name, %error, "not applied");
+        }
+    }
+    if !role.superuser {
+        variables.limit(&role.settings);
+    }
     variables.set_fixed("max_connections", settings.max_connections.to_string());
     variables.set_fixed("port", settings.listen.port.to_string());
     variables.set_fixed("ssl", if shared.tls.is_some() { "on" } else { "off" }.to_owned());

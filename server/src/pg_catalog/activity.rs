@@ -18,18 +18,39 @@ use super::cells::{Cell, Sparse};
 use super::layout::{self, MOBULA, SystemRelation};
 use super::live::{LiveView, Source};
 use crate::queries::{Queries, Query};
+use crate::rights::Rights;
 
 /// The database that every query is of.
 const DATABASE: &str = "mobula";
+
+/// Whose queries a role sees.
+#[derive(Debug, Clone)]
+pub struct Sees {
+    user: String,
+    all: bool,
+}
+
+impl Sees {
+    /// A role sees its own, and all with the rights of `pg_read_all_stats`.
+    pub fn of(rights: &Rights, user: &str) -> Self {
+        Self { user: user.to_owned(), all: rights.has_role_named("pg_read_all_stats") }
+    }
+
+    /// Whether it sees those of a role.
+    pub fn sees(&self, user: &str) -> bool {
+        self.all || self.user == user
+    }
+}
 
 /// A view of schema `mobula`, if it has one of that name.
 pub fn activity_table(
     name: &str,
     queries: &Arc<Queries>,
     ray: Option<&Arc<Ray>>,
+    sees: Sees,
 ) -> Option<Arc<dyn TableProvider>> {
     let relation = layout::find(MOBULA, name)?;
-    let source = Activity { queries: Arc::clone(queries), ray: ray.cloned() };
+    let source = Activity { queries: Arc::clone(queries), ray: ray.cloned(), sees };
     Some(Arc::new(LiveView { relation, source }))
 }
 
@@ -37,14 +58,17 @@ pub fn activity_table(
 struct Activity {
     queries: Arc<Queries>,
     ray: Option<Arc<Ray>>,
+    sees: Sees,
 }
 
 #[async_trait]
 impl Source for Activity {
     async fn rows(&self, of: &SystemRelation) -> Result<Vec<Sparse<'static>>> {
-        let all = self.queries.all();
+        let mut all = self.queries.all();
+        all.retain(|query| self.sees.sees(&query.user));
         Ok(match of.name {
             "queries" => all.iter().map(|query| query_row(query)).collect(),
+            "nodes" if !self.sees.all => vec![],
             "nodes" => {
                 let nodes = self.ray.as_ref().map(|ray| ray.nodes()).unwrap_or_default();
                 nodes.usable.iter().map(node_row).collect()

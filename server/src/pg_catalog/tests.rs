@@ -48,6 +48,7 @@ fn view() -> Arc<CatalogView> {
         database: "mobula".into(),
         database_oid: 16384,
         user: "alice".into(),
+        session_user: "alice".into(),
         user_oid: 16385,
         backend_pid: 42,
         schemas: vec![schema(2200, "public"), schema(16500, "Sales")],

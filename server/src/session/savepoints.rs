@@ -1,10 +1,14 @@
 //! Savepoints: places in a transaction that it can return to. In: SAVEPOINT, RELEASE, ROLLBACK TO.
-//! Out: the session as it was then. Rows and files are not among what changes in a transaction, so
-//! settings, cursors and portals are all there is to take back.
+//! Out: the session as it was then: its settings, cursors and portals, and what the transaction
+//! keeps aside.
+
+use std::sync::PoisonError;
 
 use super::settings::Variables;
 use super::{Session, Transaction};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::meta::Pending;
+use crate::statement::change;
 
 /// A place to return to.
 #[derive(Debug, Clone)]
@@ -13,6 +17,8 @@ pub struct Savepoint {
     variables: Variables,
     /// How many cursors and portals the session had made.
     made: u64,
+    /// What was kept aside.
+    aside: Option<Pending>,
 }
 
 impl Session {
@@ -23,7 +29,8 @@ impl Session {
     pub fn savepoint(&mut self, name: &str, made: u64) -> PgResult<()> {
         self.inside_transaction("SAVEPOINT")?;
         let variables = self.variables.clone();
-        self.savepoints.push(Savepoint { name: name.to_owned(), variables, made });
+        let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.savepoints.push(Savepoint { name: name.to_owned(), variables, made, aside });
         Ok(())
     }
 
@@ -47,8 +54,9 @@ impl Session {
         self.inside_transaction("ROLLBACK TO SAVEPOINT")?;
         let place = self.find_savepoint(name)?;
         self.savepoints.truncate(place + 1);
-        let Savepoint { variables, made, .. } = self.savepoints[place].clone();
+        let Savepoint { variables, made, aside, .. } = self.savepoints[place].clone();
         self.variables = variables;
+        change::return_to(&self.aside, aside);
         if let Transaction::Failed(since) = self.transaction {
             self.transaction = Transaction::Open(since);
         }

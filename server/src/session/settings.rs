@@ -7,10 +7,19 @@ use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::meta::Oid;
 use crate::pg_catalog::{MOBULA, RAY};
+use crate::session::limits::Limits;
 use crate::session::variables::{self, Variable};
 
 type Values = BTreeMap<&'static str, String>;
+
+/// Where the oids of roles are kept beside their names: a name may come to mean another role.
+const ROLE_OID: &str = "role.oid";
+const SESSION_OID: &str = "session_authorization.oid";
+/// Who the session is.
+const IDENTITY: [&str; 5] =
+    ["role", ROLE_OID, "session_authorization", SESSION_OID, "is_superuser"];
 
 /// The settings of one session. Only what differs from a default is stored.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +31,8 @@ pub struct Variables {
     before: Option<Values>,
     /// What SET LOCAL replaced, to return at the end of the transaction.
     local: BTreeMap<&'static str, Option<String>>,
+    /// What its role may not go beyond.
+    limits: Limits,
     /// What every statement asks for, read from the values once; empty after each change.
     read: OnceLock<Read>,
 }
@@ -44,9 +55,15 @@ impl Variables {
     /// As [`Variables::set`].
     pub fn set_base(&mut self, name: &str, value: &str) -> PgResult<()> {
         let (variable, value) = check(name, value)?;
+        self.limits.check(variable.name, &value)?;
         self.base.insert(variable.name, value);
         self.changed();
         Ok(())
+    }
+
+    /// From here on a role's settings are its limits, too.
+    pub fn limit(&mut self, settings: &BTreeMap<String, String>) {
+        self.limits = Limits::of(settings);
     }
 
     /// Sets a value that no client may choose, such as the role's name.
@@ -61,14 +78,65 @@ impl Variables {
     /// 42704 for an unknown name, 22023 for a value it cannot have, 55P02 for one that is fixed.
     pub fn set(&mut self, name: &str, value: &str, local: bool) -> PgResult<Variable> {
         let (variable, value) = check(name, value)?;
-        let old = self.values.insert(variable.name, value);
+        self.limits.check(variable.name, &value)?;
+        self.put(variable.name, value, local);
+        Ok(*variable)
+    }
+
+    fn put(&mut self, name: &'static str, value: String, local: bool) {
+        let old = self.values.insert(name, value);
         self.changed();
         if local {
-            self.local.entry(variable.name).or_insert(old);
+            self.local.entry(name).or_insert(old);
         } else {
-            self.local.remove(variable.name);
+            self.local.remove(name);
         }
-        Ok(*variable)
+    }
+
+    /// SET ROLE: from here on the session has the rights of that role.
+    pub fn set_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
+        self.put("role", name.to_owned(), local);
+        self.put(ROLE_OID, oid.to_string(), local);
+        self.put_superuser(is_superuser, local);
+    }
+
+    /// SET SESSION AUTHORIZATION; SET ROLE has been taken back.
+    pub fn set_session_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
+        self.put("session_authorization", name.to_owned(), local);
+        self.put(SESSION_OID, oid.to_string(), local);
+        self.set_role("none", oid, is_superuser, local);
+    }
+
+    fn put_superuser(&mut self, is_superuser: bool, local: bool) {
+        self.put("is_superuser", if is_superuser { "on" } else { "off" }.to_owned(), local);
+    }
+
+    /// The role that logged in; SET SESSION AUTHORIZATION DEFAULT returns to it.
+    pub fn log_in(&mut self, name: &str, oid: Oid, is_superuser: bool) {
+        self.set_fixed("session_authorization", name.to_owned());
+        self.set_fixed(SESSION_OID, oid.to_string());
+        self.set_fixed(ROLE_OID, oid.to_string());
+        let word = if is_superuser { "on" } else { "off" };
+        self.set_fixed("is_superuser", word.to_owned());
+    }
+
+    /// The role whose rights the session has.
+    pub fn role(&self) -> Oid {
+        self.oid(ROLE_OID)
+    }
+
+    /// The role the session is of.
+    pub fn session_role(&self) -> Oid {
+        self.oid(SESSION_OID)
+    }
+
+    /// The role that logged in.
+    pub fn login_role(&self) -> Oid {
+        read_oid(self.base.get(SESSION_OID))
+    }
+
+    fn oid(&self, name: &'static str) -> Oid {
+        read_oid(self.values.get(name).or_else(|| self.base.get(name)))
     }
 
     /// RESET name.
@@ -83,8 +151,14 @@ impl Variables {
         Ok(*variable)
     }
 
-    /// RESET ALL.
+    /// RESET ALL: who the session is stays.
     pub fn reset_all(&mut self) {
+        self.values.retain(|name, _| IDENTITY.contains(name));
+        self.changed();
+    }
+
+    /// DISCARD ALL: as after login.
+    pub fn discard(&mut self) {
         self.values.clear();
         self.changed();
     }
@@ -198,6 +272,19 @@ impl Variables {
         options.time_zone = zone.map_or(SessionZone::UTC, |(zone, _)| zone);
         options
     }
+}
+
+/// No role has oid 0: who has it may do nothing.
+fn read_oid(text: Option<&String>) -> Oid {
+    Oid(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// A value as a setting would take it.
+///
+/// # Errors
+/// As [`Variables::set`].
+pub fn check_value(name: &str, value: &str) -> PgResult<String> {
+    check(name, value).map(|(_, value)| value)
 }
 
 fn check(name: &str, value: &str) -> PgResult<(&'static Variable, String)> {

@@ -2,6 +2,7 @@
 //! a tag with the number of rows, after the files are on disk under their names. They are written
 //! aside first, so a failed statement leaves nothing that can be seen.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,13 +20,14 @@ use datafusion::sql::sqlparser::ast::{
 use futures::StreamExt;
 use planner::parse::Parsed;
 
-use super::ddl::{on_store, option_text, target};
+use super::ddl::{admit_replacing, option_text, target};
 use super::query::{self, Context};
 use super::{Outcome, kind};
 use crate::cancel::Cancel;
 use crate::catalog::encode_columns;
 use crate::error::{PgError, PgResult, SqlState, engine};
-use crate::meta::{ADMIN_OID, Change, NewRelation, Relation, RelationKind};
+use crate::meta::{Change, NewRelation, Relation, RelationKind, Snapshot};
+use crate::shared::Shared;
 
 /// The folder of the data directory that holds files being written.
 pub const STAGING_FOLDER: &str = "staging";
@@ -94,6 +96,12 @@ async fn copy_to(
 ) -> PgResult<Outcome> {
     if !copy.partitioned_by.is_empty() {
         return Err(PgError::unsupported("COPY ... PARTITIONED BY"));
+    }
+    if !context.scope.rights.has_role_named("pg_write_server_files") {
+        let message = "permission denied to COPY to a file";
+        return Err(PgError::new(SqlState::InsufficientPrivilege, message).detail(
+            "Only roles with privileges of the \"pg_write_server_files\" role may COPY to a file.",
+        ));
     }
     let query = match &copy.source {
         CopyToSource::Query(query) => SqlQuery::to_string(query),
@@ -191,6 +199,7 @@ async fn write(context: &Context, job: WriteJob<'_>, cancel: &Cancel) -> PgResul
         .map_err(|error| engine::from_engine(&error.into(), ""))?;
     let optimized = planner::query::optimize(&state, &copy).map_err(engine_error)?;
     let plan = planner::query::physical(&state, &optimized).await.map_err(engine_error)?;
+    context.admit_scan(&plan)?;
     let cancel = cancel.clone();
     let task = exec::engine::task_context(state.config().clone(), Arc::clone(state.runtime_env()));
     let run = context.shared.execution.spawn(async move {
@@ -253,7 +262,8 @@ async fn create_table_as(
     let query = create.query.as_ref().map(|query| query.to_string()).unwrap_or_default();
     refuse_options(create)?;
     let (schema, name) = target(context, &create.name)?;
-    if create.if_not_exists && context.shared.meta.snapshot().relation(&schema, &name).is_some() {
+    admit_replacing(context, &schema, &name, create.or_replace)?;
+    if create.if_not_exists && context.scope.snapshot.relation(&schema, &name).is_some() {
         let message = format!("relation \"{name}\" already exists, skipping");
         let notice = PgError::notice(SqlState::DuplicateTable, message);
         return Ok(Outcome::noticed("CREATE TABLE AS", Some(notice)));
@@ -271,12 +281,16 @@ async fn create_table_as(
     let folder = format!("{TABLES_FOLDER}/{schema}/{name}-{:016x}", rand::random::<u64>());
     let file = context.shared.data_dir.join(&folder).join("part-0.parquet");
     publish(context, &staged.path, file, &name).await?;
-    let new = managed(schema, name, folder.clone(), &columns);
+    let new = managed(context, schema, name, folder.clone(), &columns)?;
     let (replace, skip) = (create.or_replace, create.if_not_exists);
-    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await;
-    let unused = || std::fs::remove_dir_all(context.shared.data_dir.join(&folder));
+    let made = context.change(move |now| now.create_relation(&new, replace, skip)).await;
+    let folder = context.shared.data_dir.join(&folder);
+    let unused = || std::fs::remove_dir_all(&folder);
     match made {
-        Ok(Change::Made(_)) => Ok(Outcome::done(format!("SELECT {rows}"))),
+        Ok(Change::Made(_)) => {
+            context.made(folder);
+            Ok(Outcome::done(format!("SELECT {rows}")))
+        }
         Ok(Change::Skipped(notice)) => {
             let _ = unused();
             Ok(Outcome::noticed("CREATE TABLE AS", Some(notice)))
@@ -304,16 +318,23 @@ fn refuse_options(create: &CreateTable) -> PgResult<()> {
     Ok(())
 }
 
-fn managed(schema: String, name: String, folder: String, columns: &Schema) -> NewRelation {
+fn managed(
+    context: &Context,
+    schema: String,
+    name: String,
+    folder: String,
+    columns: &Schema,
+) -> PgResult<NewRelation> {
     let shown = |field: &Arc<datafusion::arrow::datatypes::Field>| {
         let name = planner::names::shown(field.name()).to_owned();
         datafusion::arrow::datatypes::Field::clone(field).with_name(name)
     };
     let columns = Schema::new(columns.fields().iter().map(shown).collect::<Vec<_>>());
-    NewRelation {
+    Ok(NewRelation {
+        oid: context.scope.snapshot.new_oid()?,
         schema,
         name,
-        owner: ADMIN_OID,
+        owner: context.scope.rights.role,
         kind: RelationKind::Managed,
         format: "parquet".to_owned(),
         location: folder,
@@ -322,13 +343,35 @@ fn managed(schema: String, name: String, folder: String, columns: &Schema) -> Ne
         partition_columns: encode_columns(&Schema::empty()),
         definition: String::new(),
         needs: Default::default(),
+    })
+}
+
+/// Removes the folders of tables that no relation has: their transaction did not commit.
+pub fn sweep_tables(data_dir: &Path, snapshot: &Snapshot) {
+    let known: BTreeSet<PathBuf> =
+        snapshot.relations().map(|relation| data_dir.join(&relation.location)).collect();
+    let children = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for schema in children(data_dir.join(TABLES_FOLDER)) {
+        for table in children(schema.path()).map(|entry| entry.path()) {
+            if is_table_folder(&table) && !known.contains(&table) {
+                tracing::info!(folder = %table.display(), "removing what was not committed");
+                let _ = std::fs::remove_dir_all(&table);
+            }
+        }
     }
 }
 
+/// Whether CREATE TABLE AS gave a folder its name: NAME-0123456789abcdef.
+fn is_table_folder(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some((_, random)) = name.rsplit_once('-') else { return false };
+    path.is_dir() && random.len() == 16 && random.chars().all(|c| c.is_ascii_hexdigit())
+}
+
 /// Removes the files of a dropped table that was made here.
-pub fn remove_managed(context: &Context, relation: &Relation) {
+pub fn remove_managed(shared: &Shared, relation: &Relation) {
     if relation.kind == RelationKind::Managed {
-        let folder = context.shared.data_dir.join(&relation.location);
+        let folder = shared.data_dir.join(&relation.location);
         if let Err(error) = std::fs::remove_dir_all(&folder) {
             let table = &relation.name;
             tracing::warn!(%error, table, "could not remove a dropped table's files");

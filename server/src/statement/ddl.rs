@@ -1,7 +1,9 @@
 //! CREATE and DROP of external tables, schemas and views. In: the statement. Out: a tag, after the
 //! change is durable. Files are looked at through the engine, so what may be read decides here too.
 
-use std::collections::HashMap;
+mod drop;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -10,18 +12,20 @@ use datafusion::execution::SessionState;
 use datafusion::sql::parser::{CreateExternalTable, Statement as Sql};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{
-    CreateView, ObjectName, ObjectNamePart, ObjectType, SchemaName, Statement, Value,
+    CreateView, ObjectName, ObjectNamePart, SchemaName, Statement, Value,
 };
 use planner::parse::Parsed;
 use planner::tables::{self, FileTable};
 
 use super::Outcome;
 use super::query::{self, Context};
-use crate::catalog::{Definition, encode_columns};
+use crate::catalog::{Definition, StatementCatalog, encode_columns};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::IDENTIFIER_MAX_BYTES;
-use crate::meta::{ADMIN_OID, Change, DropRelation, NewRelation, Oid, RelationKind};
+use crate::meta::acl::Privilege;
+use crate::meta::{Change, NewRelation, Oid, RelationKind};
 use crate::pg_catalog::SYSTEM_SCHEMAS;
+use crate::rights;
 
 /// Runs a definition.
 ///
@@ -36,7 +40,7 @@ pub async fn run(context: &Context, sql: &str, parsed: &Parsed) -> PgResult<Outc
             }
             Statement::CreateView(view) => create_view(context, sql, view).await,
             Statement::Drop { object_type, if_exists, names, cascade, .. } => {
-                drop_objects(context, *object_type, *if_exists, names, *cascade).await
+                drop::run(context, *object_type, *if_exists, names, *cascade).await
             }
             _ => Err(PgError::unsupported(super::kind::words(&parsed.statement))),
         },
@@ -44,23 +48,24 @@ pub async fn run(context: &Context, sql: &str, parsed: &Parsed) -> PgResult<Outc
     }
 }
 
-/// Runs work on the metadata store where blocking is allowed.
-pub(super) async fn on_store<T, F>(context: &Context, work: F) -> PgResult<T>
-where
-    T: Send + 'static,
-    F: FnOnce(&crate::meta::Meta) -> PgResult<T> + Send + 'static,
-{
-    let shared = Arc::clone(&context.shared);
-    let done = context.shared.planning.spawn_blocking(move || work(&shared.meta)).await;
-    done.unwrap_or_else(|error| Err(engine::incident(&error)))
+fn parts(name: &ObjectName) -> Vec<String> {
+    name.0.iter().filter_map(ObjectNamePart::as_ident).map(fold).collect()
 }
 
 /// Schema and name of a relation to be made: the first schema of the search path unless given.
+///
+/// # Errors
+/// 42501 where the role may make nothing, 3F000 for a schema that is not there.
 pub(super) fn target(context: &Context, name: &ObjectName) -> PgResult<(String, String)> {
-    let parts: Vec<String> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(fold).collect();
-    let (schema, name) = match parts.as_slice() {
+    let (schema, name) = qualified(context, &parts(name))?;
+    context.scope.rights.require_create_in(&schema)?;
+    Ok((schema, name))
+}
+
+fn qualified(context: &Context, name: &[String]) -> PgResult<(String, String)> {
+    let (schema, name) = match name {
         [name] => {
-            let snapshot = context.shared.meta.snapshot();
+            let snapshot = &context.scope.snapshot;
             let mut path = context.scope.search_path.iter();
             let first = path.find(|schema| snapshot.schema(schema).is_some());
             let none = || {
@@ -94,11 +99,29 @@ fn fold(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
 }
 
 async fn create_schema(context: &Context, name: &SchemaName, skip: bool) -> PgResult<Outcome> {
-    let SchemaName::Simple(name) = name else {
-        return Err(PgError::unsupported("CREATE SCHEMA AUTHORIZATION"));
+    let rights = &context.scope.rights;
+    if !rights.database(Privilege::Create) {
+        return Err(rights::denied("database", crate::auth::DATABASE));
+    }
+    let last = |name: &ObjectName| parts(name).pop().unwrap_or_default();
+    let (name, owner) = match name {
+        SchemaName::Simple(name) => (last(name), None),
+        SchemaName::UnnamedAuthorization(role) => (fold(role), Some(fold(role))),
+        SchemaName::NamedAuthorization(name, role) => (last(name), Some(fold(role))),
     };
-    let name = name.0.last().and_then(ObjectNamePart::as_ident).map(fold).unwrap_or_default();
-    let made = on_store(context, move |meta| meta.create_schema(&name, ADMIN_OID, skip)).await?;
+    let owner = match owner {
+        None => rights.role,
+        Some(role) => {
+            let found = context.scope.snapshot.find_role(&role)?.oid;
+            if !rights.may_become(found) {
+                let message = format!("must be member of role \"{role}\"");
+                return Err(PgError::new(SqlState::InsufficientPrivilege, message));
+            }
+            found
+        }
+    };
+    let oid = context.scope.snapshot.new_oid()?;
+    let made = context.change(move |now| now.create_schema(oid, &name, owner, skip)).await?;
     Ok(Outcome::noticed("CREATE SCHEMA", notice(made)))
 }
 
@@ -120,7 +143,14 @@ async fn create_external(
         ));
     }
     let (schema, name) = target(context, &create.name)?;
-    if create.if_not_exists && context.shared.meta.snapshot().relation(&schema, &name).is_some() {
+    if !context.scope.rights.has_role_named("pg_read_server_files") {
+        let message = "permission denied to create an external table";
+        return Err(PgError::new(SqlState::InsufficientPrivilege, message).detail(
+            "Only roles with privileges of the \"pg_read_server_files\" role may read files.",
+        ));
+    }
+    admit_replacing(context, &schema, &name, create.or_replace)?;
+    if create.if_not_exists && context.scope.snapshot.relation(&schema, &name).is_some() {
         let message = format!("relation \"{name}\" already exists, skipping");
         let notice = PgError::notice(SqlState::DuplicateTable, message);
         return Ok(Outcome::noticed("CREATE EXTERNAL TABLE", Some(notice)));
@@ -145,9 +175,10 @@ async fn create_external(
             .collect::<Vec<_>>(),
     );
     let new = NewRelation {
+        oid: context.scope.snapshot.new_oid()?,
         schema,
         name,
-        owner: ADMIN_OID,
+        owner: context.scope.rights.role,
         kind: RelationKind::External,
         format: table.format,
         location: tables::absolute(&context.shared.data_dir, location)
@@ -161,8 +192,21 @@ async fn create_external(
         needs: Default::default(),
     };
     let (replace, skip) = (create.or_replace, create.if_not_exists);
-    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await?;
+    let made = context.change(move |now| now.create_relation(&new, replace, skip)).await?;
     Ok(Outcome::noticed("CREATE EXTERNAL TABLE", notice(made)))
+}
+
+/// Refuses OR REPLACE of what is another's.
+pub(super) fn admit_replacing(
+    context: &Context,
+    schema: &str,
+    name: &str,
+    replaces: bool,
+) -> PgResult<()> {
+    match context.scope.snapshot.relation(schema, name) {
+        Some(old) if replaces => context.scope.rights.require_owner(old),
+        _ => Ok(()),
+    }
 }
 
 fn format_of(written: &str) -> String {
@@ -263,6 +307,7 @@ async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResul
         return Err(PgError::unsupported("a materialized or temporary view"));
     }
     let (schema, name) = target(context, &view.name)?;
+    admit_replacing(context, &schema, &name, view.or_replace)?;
     let mut text = view.query.to_string();
     if !view.columns.is_empty() {
         let names: Vec<_> = view.columns.iter().map(|column| column.name.to_string()).collect();
@@ -278,11 +323,15 @@ async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResul
     }
     // Places are those of the whole statement, which the client sees.
     let planned = query::plan(context, sql, parsed, &[]).await?;
-    let definition = Definition { sql: text, search_path: context.scope.search_path.clone() };
+    let reads = reads(context, parsed);
+    let needs = reads.values().copied().collect();
+    let search_path = context.scope.search_path.clone();
+    let definition = Definition { sql: text, search_path, reads };
     let new = NewRelation {
+        oid: context.scope.snapshot.new_oid()?,
         schema,
         name,
-        owner: ADMIN_OID,
+        owner: context.scope.rights.role,
         kind: RelationKind::View,
         format: String::new(),
         location: String::new(),
@@ -290,10 +339,10 @@ async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResul
         columns: encode_columns(&view_columns(&planned.shape.schema)),
         partition_columns: String::new(),
         definition: definition.write(),
-        needs: needs(context, parsed),
+        needs,
     };
     let (replace, skip) = (view.or_replace, view.if_not_exists);
-    let made = on_store(context, move |meta| meta.create_relation(&new, replace, skip)).await?;
+    let made = context.change(move |now| now.create_relation(&new, replace, skip)).await?;
     Ok(Outcome::noticed("CREATE VIEW", notice(made)))
 }
 
@@ -305,71 +354,29 @@ fn view_columns(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(named).collect::<Vec<_>>())
 }
 
-/// The stored relations a query reads, which must not go while the view stays.
-fn needs(context: &Context, parsed: &Parsed) -> std::collections::BTreeSet<Oid> {
+/// The stored relations a query reads, by the names it has for them. They must not go while the
+/// view stays, and stay its own when they get other names.
+fn reads(context: &Context, parsed: &Parsed) -> BTreeMap<String, Oid> {
     let state = &context.shared.base;
-    let catalog = crate::catalog::StatementCatalog::new(&context.shared, state, &context.scope);
-    let names: Vec<TableReference> =
-        state.resolve_table_references(&parsed.statement).unwrap_or_default();
-    names.iter().filter_map(|name| catalog.relation(name)).map(|relation| relation.oid).collect()
+    let (scope, statement) = (&context.scope, &parsed.statement);
+    let catalog = StatementCatalog::new(&context.shared, state, scope, statement);
+    let names: Vec<TableReference> = state.resolve_table_references(statement).unwrap_or_default();
+    let found = |name: TableReference| {
+        let oid = catalog.relation(&name)?.oid;
+        Some((name.to_quoted_string(), oid))
+    };
+    names.into_iter().filter_map(found).collect()
 }
 
-async fn drop_objects(
-    context: &Context,
-    object: ObjectType,
-    if_exists: bool,
-    names: &[ObjectName],
-    cascade: bool,
-) -> PgResult<Outcome> {
-    let mut notices = Vec::new();
-    let tag = match object {
-        ObjectType::Schema => "DROP SCHEMA",
-        ObjectType::Table => "DROP TABLE",
-        ObjectType::View => "DROP VIEW",
-        other => return Err(PgError::unsupported(format!("DROP {other}"))),
-    };
-    for name in names {
-        let change = if object == ObjectType::Schema {
-            let name = name.0.last().and_then(ObjectNamePart::as_ident).map(fold);
-            let name = name.unwrap_or_default();
-            on_store(context, move |meta| meta.drop_schema(&name, if_exists, cascade)).await?
-        } else {
-            drop_relation(context, name, object == ObjectType::View, if_exists, cascade).await?
-        };
-        match change {
-            Change::Skipped(notice) => notices.push(notice),
-            Change::Made(dropped) => {
-                for relation in dropped {
-                    context.shared.tables.forget(relation.oid);
-                    super::copy::remove_managed(context, &relation);
-                }
-            }
-        }
-    }
-    Ok(Outcome::Done { tag: tag.to_owned(), notices })
-}
-
-async fn drop_relation(
-    context: &Context,
-    name: &ObjectName,
-    view: bool,
-    if_exists: bool,
-    cascade: bool,
-) -> PgResult<Change<Vec<Arc<crate::meta::Relation>>>> {
-    let parts: Vec<String> = name.0.iter().filter_map(ObjectNamePart::as_ident).map(fold).collect();
-    let found = match parts.as_slice() {
-        [name] => {
-            let snapshot = context.shared.meta.snapshot();
-            let path = context.scope.search_path.iter();
-            let holds = |schema: &&String| snapshot.relation(schema, name).is_some();
-            let schema = path.clone().find(holds).or_else(|| path.clone().last());
-            (schema.cloned().unwrap_or_else(|| "public".to_owned()), name.clone())
-        }
-        _ => target(context, name)?,
-    };
-    let (schema, name) = found;
-    on_store(context, move |meta| {
-        meta.drop_relation(DropRelation { schema: &schema, name: &name, view, if_exists, cascade })
-    })
-    .await
+/// Schema and name of a relation that is there, or where it would be looked for last.
+///
+/// # Errors
+/// For another database.
+pub(super) fn existing(context: &Context, name: &[String]) -> PgResult<(String, String)> {
+    let [bare] = name else { return qualified(context, name) };
+    let scope = &context.scope;
+    let path = scope.search_path.iter().filter(|one| scope.rights.require_reach(one).is_ok());
+    let holds = |schema: &&String| scope.snapshot.relation(schema, bare).is_some();
+    let schema = path.clone().find(holds).or_else(|| path.clone().next_back());
+    Ok((schema.cloned().unwrap_or_else(|| "public".to_owned()), bare.clone()))
 }

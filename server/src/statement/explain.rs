@@ -35,7 +35,7 @@ pub async fn run(
     cancel: &Cancel,
 ) -> PgResult<Outcome> {
     let statement = Sql::clone(&explain.statement);
-    let inner = Parsed { statement, parameters: 0, copy_options: vec![] };
+    let inner = Parsed { statement, parameters: 0, command: None, copy_options: vec![] };
     if kind::of(&inner.statement) != kind::Kind::Query {
         let what = format!("EXPLAIN of {}", kind::words(&inner.statement));
         return Err(PgError::unsupported(what));
@@ -56,10 +56,31 @@ pub async fn run(
     }
     if is_json(options) {
         let shown = json::Options { analyze: options.analyze, verbose: options.verbose };
-        let document = json::document(&placed, shown);
+        let document = shown_to(context, json::document(&placed, shown));
         return Outcome::json("EXPLAIN", COLUMN, vec![document]);
     }
-    text(&placed, options)
+    let printed = shown_to(context, text(&placed, options));
+    let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
+    Outcome::table("EXPLAIN", &[(COLUMN, lines)])
+}
+
+/// A plan as this role may see it: where files lie is for those who may read them.
+fn shown_to(context: &Context, plan: String) -> String {
+    const GROUPS: &str = "file_groups={";
+    if context.scope.rights.has_role_named("pg_read_server_files") {
+        return plan;
+    }
+    let mut shown = String::with_capacity(plan.len());
+    let mut rest = plan.as_str();
+    while let Some((before, groups)) = rest.split_once(GROUPS) {
+        shown.push_str(before);
+        shown.push_str(GROUPS);
+        let count = groups.split(':').next().unwrap_or_default();
+        shown.push_str(count);
+        shown.push('}');
+        rest = groups.split_once("]}").map_or("", |(_, after)| after);
+    }
+    shown + rest
 }
 
 /// The answer to an EXPLAIN before it has one: its columns.
@@ -78,7 +99,7 @@ fn is_json(options: &ExplainStatementOptions) -> bool {
     options.format == Some(ExplainFormat::PostgresJSON)
 }
 
-fn text(placed: &Placed, options: &ExplainStatementOptions) -> PgResult<Outcome> {
+fn text(placed: &Placed, options: &ExplainStatementOptions) -> String {
     let plan = &placed.plan;
     let mut printed = match plan.downcast_ref::<StagedExec>() {
         Some(staged) => {
@@ -96,8 +117,7 @@ fn text(placed: &Placed, options: &ExplainStatementOptions) -> PgResult<Outcome>
     if placed.joins != Joins::Hash {
         printed.push_str(&format!("Planned again: {}, a join did not fit\n", placed.joins));
     }
-    let lines = printed.lines().map(|line| Some(line.to_owned())).collect();
-    Outcome::table("EXPLAIN", &[(COLUMN, lines)])
+    printed
 }
 
 /// Runs a plan to its end, for its measurements; what it was in the end.

@@ -22,6 +22,7 @@ use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::limits::COLUMNS_MAX_COUNT;
 use crate::pg_catalog::no_ray;
 use crate::queries;
+use crate::session::Aside;
 use crate::shared::Shared;
 
 /// How often a statement whose files change is planned.
@@ -44,6 +45,10 @@ pub struct Context {
     pub joins: Joins,
     /// The query it is, for those who look on.
     pub query: Option<Arc<queries::Query>>,
+    /// Bytes of files that it may read; 0 for any number.
+    pub scan_bytes_max: u64,
+    /// What the open transaction keeps aside; none outside one.
+    pub aside: Option<Aside>,
 }
 
 impl Context {
@@ -70,6 +75,27 @@ impl Context {
         state.config_mut().options_mut().optimizer.prefer_hash_join = self.joins != Joins::Merge;
         self.runner.configure(state.config_mut());
         state
+    }
+}
+
+impl Context {
+    /// Refuses a plan that reads more than the session may.
+    ///
+    /// # Errors
+    /// 53400.
+    pub fn admit_scan(&self, plan: &Arc<dyn ExecutionPlan>) -> PgResult<()> {
+        let most = self.scan_bytes_max;
+        if most == 0 {
+            return Ok(());
+        }
+        let bytes = planner::stages::scanned_bytes(plan);
+        if bytes <= most {
+            return Ok(());
+        }
+        let message = format!("the query would read {bytes} bytes of files");
+        Err(PgError::new(SqlState::ConfigurationLimit, message)
+            .detail(format!("mobula.max_scan_bytes is {most} bytes."))
+            .hint("Read fewer partitions or files."))
     }
 }
 
@@ -102,9 +128,11 @@ pub async fn plan(
     given: &[Option<DataType>],
 ) -> PgResult<Planned> {
     let state = context.state();
-    let catalog = StatementCatalog::new(&context.shared, &state, &context.scope);
+    let (scope, statement) = (&context.scope, &parsed.statement);
+    let catalog = StatementCatalog::new(&context.shared, &state, scope, statement);
     let engine_error = |error| engine::from_engine(&error, sql);
-    let planned = query::plan(&state, &catalog, sql, parsed, given).await.map_err(engine_error)?;
+    let planned = query::plan(&state, &catalog, sql, parsed, given).await;
+    let planned = planned.map_err(|error| catalog.explain(engine_error(error)))?;
     let constant = constant(&state, &planned).map_err(engine_error)?;
     let shape = match &constant {
         Some(constant) => constant.shape.clone(),
@@ -203,6 +231,7 @@ pub async fn place(
     let bound = query::bind(query, values).map_err(engine_error)?;
     let optimized = query::optimize(&state, &bound).map_err(engine_error)?;
     let plan = physical(&state, &optimized).await.map_err(engine_error)?;
+    context.admit_scan(&plan)?;
     let asked = context.query.as_deref();
     let (plan, local) = context.runner.place(&context.shared, plan, state.config(), asked);
     if let Some(query) = &context.query {

@@ -2,14 +2,20 @@
 //! session. Out: what to answer; the session is changed. PREPARE and EXECUTE are the connection's,
 //! since they share its prepared statements.
 
+use std::sync::Arc;
+
 use datafusion::sql::parser::{ResetStatement, Statement as Parsed};
 use datafusion::sql::sqlparser::ast::{
     ContextModifier, Expr, Set, Statement, TransactionAccessMode, TransactionMode, UnaryOperator,
     Value,
 };
 
+use planner::commands::{Command, RoleName};
+
 use super::Outcome;
 use crate::error::{PgError, PgResult, SqlState};
+use crate::meta::Snapshot;
+use crate::rights::Rights;
 use crate::session::variables::{VARIABLES, Variable};
 use crate::session::{Session, Transaction};
 
@@ -66,6 +72,52 @@ fn end(session: &mut Session, commit: bool, chain: bool) -> PgResult<Outcome> {
     Ok(Outcome::noticed(tag, warning))
 }
 
+/// SET ROLE and SET SESSION AUTHORIZATION.
+///
+/// # Errors
+/// 42704 for a role that is not there, 42501 for one it may not become.
+pub fn become_role(
+    session: &mut Session,
+    snapshot: &Arc<Snapshot>,
+    command: &Command,
+) -> PgResult<Outcome> {
+    let variables = &mut session.variables;
+    let is_session = matches!(command, Command::SetSession { .. });
+    let (Command::SetRole { role, local } | Command::SetSession { role, local }) = command else {
+        return Err(PgError::unsupported(command.tag()));
+    };
+    let oid = match role {
+        None if is_session => variables.login_role(),
+        None | Some(RoleName::Session) => variables.session_role(),
+        Some(RoleName::Current) => variables.role(),
+        Some(RoleName::Public) => return Err(no_such_role("public")),
+        Some(RoleName::Named(name)) => snapshot.find_role(name)?.oid,
+    };
+    let role_name = snapshot.role_name(oid);
+    let found = snapshot.role_by_oid(oid).ok_or_else(|| no_such_role(&role_name))?;
+    if is_session {
+        let login = Rights::of(snapshot, variables.login_role());
+        if oid != login.role && !login.is_superuser() {
+            let message = format!("permission denied to set session authorization \"{role_name}\"");
+            return Err(PgError::new(SqlState::InsufficientPrivilege, message));
+        }
+        variables.set_session_role(&role_name, oid, found.superuser, *local);
+    } else {
+        let rights = Rights::of(snapshot, variables.session_role());
+        if !rights.may_become(oid) {
+            let message = format!("permission denied to set role \"{role_name}\"");
+            return Err(PgError::new(SqlState::InsufficientPrivilege, message));
+        }
+        let shown = if role.is_none() { "none" } else { &role_name };
+        variables.set_role(shown, oid, found.superuser, *local);
+    }
+    Ok(Outcome::done("SET"))
+}
+
+fn no_such_role(name: &str) -> PgError {
+    PgError::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist"))
+}
+
 fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {
     match set {
         Set::SingleAssignment { scope, variable, values, .. } => {
@@ -84,7 +136,6 @@ fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {
             apply_modes(session, modes)?;
             Ok(Outcome::done("SET"))
         }
-        Set::SetRole { role_name: None, .. } => Ok(Outcome::done("SET")),
         other => Err(PgError::unsupported(format!("\"{other}\""))),
     }
 }

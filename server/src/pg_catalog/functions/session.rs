@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("current_schemas", &[Bool], "_name", current_schemas),
     strict("current_user", &[], "name", user),
     strict("current_role", &[], "name", user),
-    strict("session_user", &[], "name", user),
+    strict("session_user", &[], "name", session_user),
     strict("user", &[], "name", user),
     strict("pg_backend_pid", &[], "int4", |view, _| Ok(view.backend_pid.into())),
     strict("pg_is_in_recovery", &[], "bool", |_, _| Ok(false.into())),
@@ -74,6 +74,10 @@ fn database(view: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {
 
 fn user(view: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {
     Ok(view.user.as_str().into())
+}
+
+fn session_user(view: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {
+    Ok(view.session_user.as_str().into())
 }
 
 fn current_schema(view: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {

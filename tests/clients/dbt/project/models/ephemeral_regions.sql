@@ -1,0 +1,5 @@
+{{ config(materialized='ephemeral') }}
+
+select region, count(*) as nations
+from {{ ref('nations') }}
+group by region

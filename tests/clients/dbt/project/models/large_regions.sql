@@ -1,0 +1,3 @@
+select region
+from {{ ref('ephemeral_regions') }}
+where nations >= 5

@@ -1,0 +1,4 @@
+{{ config(persist_docs={'relation': true, 'columns': true}) }}
+
+select n_nationkey as nation_key
+from {{ source('demo', 'nation') }}
