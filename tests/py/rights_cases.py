@@ -58,7 +58,6 @@ ON_TABLES = [
     "DROP {kind} {t} CASCADE",
     "GRANT SELECT ON {t} TO r_nobody",
     "REVOKE SELECT ON {t} FROM r_reader",
-    "SELECT has_table_privilege('{t}', 'SELECT')",
 ]
 
 OTHERS = [
@@ -93,10 +92,6 @@ OTHERS = [
     "SET SESSION AUTHORIZATION r_nobody",
     "REASSIGN OWNED BY r_owner TO r_nobody",
     "ALTER DEFAULT PRIVILEGES FOR ROLE r_owner GRANT SELECT ON TABLES TO r_nobody",
-    "SELECT has_schema_privilege('closed_s', 'USAGE')",
-    "SELECT has_column_privilege('open_s.t', 'a', 'SELECT')",
-    "SELECT has_column_privilege('open_s.t', 'b', 'SELECT')",
-    "SELECT pg_has_role('r_reader', 'USAGE'), pg_has_role('r_reader', 'MEMBER')",
 ]
 
 

@@ -148,6 +148,13 @@ impl<S: Stream> Connection<S> {
                 backend::parameters(&mut self.out, &prepared.parameters);
                 self.describe_columns(&prepared, &[]);
             }
+            // A cursor is a portal, too: psycopg asks for the columns of those it declares.
+            Target::Portal(name)
+                if !self.portals.contains_key(&name) && self.cursors.has(&name) =>
+            {
+                let columns = Arc::clone(&self.cursors.get(&name)?.shape.columns);
+                backend::row_description(&mut self.out, &columns, &[]);
+            }
             Target::Portal(name) => {
                 let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
                 let (prepared, formats) = (Arc::clone(&portal.prepared), portal.formats.clone());
