@@ -61,7 +61,12 @@ pub fn declared(parsed: &Parsed) -> Option<Declared> {
     let statement = Sql::Statement(Box::new(Statement::Query(query.clone())));
     Some(Declared {
         cursor: names.first()?.value.clone(),
-        query: Parsed { statement, parameters: parsed.parameters, command: None },
+        query: Parsed {
+            statement,
+            parameters: parsed.parameters,
+            command: None,
+            copy_options: vec![],
+        },
         is_binary: *binary == Some(true),
         scrolls: *scroll == Some(true),
         holds: *hold == Some(true),

@@ -2,8 +2,9 @@
 //!
 //! The way of a query here, in order:
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
-//!    [`catalog_rewrite`], [`explain_options`], [`cursors`] and [`names`] put PostgreSQL's SQL into
-//!    words DataFusion plans alike; [`commands`] are those it has no words for.
+//!    [`catalog_rewrite`], [`explain_options`], [`cursors`], [`copies`] and [`names`] put
+//!    PostgreSQL's SQL into words DataFusion plans alike; [`commands`] are those it has no
+//!    words for.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
@@ -23,6 +24,7 @@ mod children;
 pub mod commands;
 mod conjunctions;
 mod cooperative;
+pub mod copies;
 pub mod cursors;
 pub mod dates;
 mod decimals;

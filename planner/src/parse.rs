@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::commands::{self, Command};
+use crate::copies::{self, CopyOption};
 use crate::grammar::Grammar;
 use crate::{cursors, depth, dialect, explain_options};
 
@@ -37,6 +38,8 @@ pub struct Parsed {
     pub parameters: usize,
     /// What it is when sqlparser has no tree for it; `statement` then only holds its place.
     pub command: Option<Arc<Command>>,
+    /// Of a COPY that is PostgreSQL's: sqlparser has no place for most of them.
+    pub copy_options: Vec<CopyOption>,
 }
 
 /// Cuts a text into statements.
@@ -58,19 +61,39 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
         .with_recursion_limit(depth::DEPTH_MAX * 4)
         .build()
         .map_err(|e| from_datafusion(sql, &e))?;
-    let statements = parser.parse_statements().map_err(|e| from_datafusion(sql, &e))?;
-    statements
-        .into_iter()
-        .map(|mut statement| {
-            let command = commands.next().flatten().map(Arc::new);
-            if command.is_some() {
-                statement = Statement::Statement(Box::new(commands::placeholder()));
-            } else {
-                dialect::rewrite(&mut statement)?;
-            }
-            Ok(Parsed { statement, parameters, command })
-        })
-        .collect()
+    let mut found = Vec::new();
+    while let Some((statement, copy_options)) = next_statement(sql, &mut parser)? {
+        let command = commands.next().flatten().map(Arc::new);
+        found.push(Parsed { statement, parameters, command, copy_options });
+    }
+    for parsed in &mut found {
+        if parsed.command.is_some() {
+            parsed.statement = Statement::Statement(Box::new(commands::placeholder()));
+        } else {
+            dialect::rewrite(&mut parsed.statement)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The next statement, up to the semicolon or the end.
+fn next_statement(
+    sql: &str,
+    parser: &mut DFParser<'_>,
+) -> Result<Option<(Statement, Vec<CopyOption>)>, ParseError> {
+    while parser.parser.consume_token(&Token::SemiColon) {}
+    if parser.parser.peek_token_ref().token == Token::EOF {
+        return Ok(None);
+    }
+    let statement = match copies::read(sql, &mut parser.parser)? {
+        Some((copy, options)) => (Statement::Statement(Box::new(copy)), options),
+        None => (parser.parse_statement().map_err(|e| from_datafusion(sql, &e))?, vec![]),
+    };
+    let next = parser.parser.peek_token_ref();
+    match next.token {
+        Token::EOF | Token::SemiColon => Ok(Some(statement)),
+        _ => Err(near(sql, Some(next))),
+    }
 }
 
 fn parameters(tokens: &[TokenWithSpan]) -> usize {

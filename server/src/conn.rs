@@ -2,6 +2,7 @@
 //! has logged in. Out: bytes, until the client leaves or the server stops. While a statement runs
 //! the socket is still read, so that a client that vanishes is noticed.
 
+mod copies;
 mod cursors;
 mod extended;
 mod prepared;
@@ -35,6 +36,7 @@ use crate::wire::backend;
 use crate::wire::frame::FrameReader;
 use crate::wire::frontend::{self, Message};
 
+pub use copies::Copied;
 pub use cursors::Fetched;
 pub use prepared::{Portal, Prepared};
 

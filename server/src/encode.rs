@@ -4,7 +4,7 @@
 //!
 //! `bind` gives each column a writer (`cell`) for its Arrow and PostgreSQL types; the writers are
 //! in `scalar`, `temporal`, `array` and `json`; how a value looks is in `number`, `numeric`,
-//! `calendar`, `datetime` and `interval`.
+//! `calendar`, `datetime` and `interval`. `copy` puts the same values into the messages of COPY.
 
 use std::ops::Range;
 
@@ -19,6 +19,7 @@ mod array;
 mod bind;
 mod calendar;
 mod cell;
+mod copy;
 mod datetime;
 mod interval;
 mod json;
@@ -28,6 +29,7 @@ mod options;
 mod scalar;
 mod temporal;
 
+pub use copy::{CopyEncoder, CopyForm, Lines, Quoting};
 pub(crate) use datetime::{DAY_MICROS, EPOCH_DAYS};
 pub use options::{DateOrder, DateStyle, Format, FormatOptions, IntervalStyle, SessionZone};
 pub(crate) use scalar::{parse_uuid, put_uuid};
@@ -128,11 +130,7 @@ impl RowEncoder {
         rows: Range<usize>,
         out: &mut BytesMut,
     ) -> PgResult<()> {
-        if batch.num_columns() != self.columns.len() {
-            let message = "a batch of the result has another number of columns";
-            return Err(PgError::new(SqlState::InternalError, message));
-        }
-        let cells = self.bind(batch, &rows)?;
+        let cells = bind_columns(&self.columns, &self.options, batch, &rows)?;
         let hint: usize = cells.iter().map(|cell| cell.bytes_hint()).sum();
         out.reserve(hint + ROW_HEADER_BYTES * rows.len());
         for row in 0..rows.len() {
@@ -144,17 +142,27 @@ impl RowEncoder {
         }
         Ok(())
     }
+}
 
-    fn bind(&self, batch: &RecordBatch, rows: &Range<usize>) -> PgResult<Vec<BoxCell>> {
-        let columns = self.columns.iter().zip(batch.columns());
-        columns
-            .map(|((oid, format), array)| {
-                // Sliced first, so that a small range of a large batch is cheap to bind.
-                let array = array.slice(rows.start, rows.len());
-                bind(array.as_ref(), *oid, &Binding::new(*format, &self.options))
-            })
-            .collect()
+/// Binds some rows of a batch, each column to be sent as its type and format.
+fn bind_columns(
+    columns: &[(u32, Format)],
+    options: &FormatOptions,
+    batch: &RecordBatch,
+    rows: &Range<usize>,
+) -> PgResult<Vec<BoxCell>> {
+    if batch.num_columns() != columns.len() {
+        let message = "a batch of the result has another number of columns";
+        return Err(PgError::new(SqlState::InternalError, message));
     }
+    let columns = columns.iter().zip(batch.columns());
+    columns
+        .map(|((oid, format), array)| {
+            // Sliced first, so that a small range of a large batch is cheap to bind.
+            let array = array.slice(rows.start, rows.len());
+            bind(array.as_ref(), *oid, &Binding::new(*format, options))
+        })
+        .collect()
 }
 
 /// One DataRow.
@@ -165,6 +173,11 @@ fn put_row(cells: &[BoxCell], row: usize, out: &mut BytesMut) -> Result<(), Unwr
     for cell in cells {
         cell.put_field(row, out)?;
     }
+    end_message(out, at)
+}
+
+/// Writes how long the message is that begins at `at` and ends here.
+fn end_message(out: &mut BytesMut, at: usize) -> Result<(), Unwritable> {
     // This length, unlike that of a field, counts its own four bytes.
     let length = i32::try_from(out.len() - at - 1).map_err(|_| Unwritable::TooLong)?;
     out[at + 1..at + 5].copy_from_slice(&length.to_be_bytes());

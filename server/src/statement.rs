@@ -5,6 +5,7 @@
 pub mod change;
 pub mod command;
 pub mod copy;
+pub mod copy_options;
 pub mod ddl;
 pub mod explain;
 pub mod feed;
@@ -23,7 +24,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::conn::Fetched;
+use crate::conn::{Copied, Fetched};
 use crate::error::PgError;
 use crate::types::{PG_TYPE_KEY, pg_type_of};
 use crate::wire::backend::ResultColumn;
@@ -73,6 +74,8 @@ pub enum Outcome {
     },
     /// Rows of a cursor; still to be sent.
     Fetched(Box<Fetched>),
+    /// Rows of a COPY; still to be sent.
+    Copied(Box<Copied>),
     /// No rows.
     Done {
         /// The whole tag.

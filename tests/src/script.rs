@@ -115,6 +115,9 @@ fn frame(text: &str) -> Option<Vec<u8>> {
             }
             .frame()
         }
+        "CopyData" => frames::message(b'd', value.as_str()?.as_bytes()),
+        "CopyDone" => frames::message(b'c', b""),
+        "CopyFail" => frames::message(b'f', &frames::text(value.as_str()?)),
         "Describe" => frames::describe(kind().0, word(kind().1)),
         "Close" => frames::close(kind().0, word(kind().1)),
         "Execute" => {

@@ -24,12 +24,15 @@ pub fn parts(message: &Message, binary: &[bool]) -> (&'static str, Value) {
         b'C' => ("CommandComplete", json!(texts(body).concat())),
         b'D' => ("DataRow", row(message, binary)),
         b'E' => ("ErrorResponse", fields(message)),
+        b'H' => ("CopyOutResponse", copied(body)),
         b'I' => ("EmptyQueryResponse", Value::Null),
         b'K' => ("BackendKeyData", Value::Null),
         b'N' => ("NoticeResponse", fields(message)),
         b'R' => ("Authentication", json!(body.get(3))),
         b'S' => ("ParameterStatus", json!(texts(body))),
         b'T' => ("RowDescription", columns(message)),
+        b'c' => ("CopyDone", Value::Null),
+        b'd' => ("CopyData", data(body)),
         b'Z' => ("ReadyForQuery", json!(String::from_utf8_lossy(body))),
         b'n' => ("NoData", Value::Null),
         b's' => ("PortalSuspended", Value::Null),
@@ -62,6 +65,20 @@ fn row(message: &Message, binary: &[bool]) -> Value {
         Some(cell) => json!(String::from_utf8_lossy(&cell)),
     });
     cells.collect()
+}
+
+/// The format of a COPY and that of each column.
+fn copied(body: &[u8]) -> Value {
+    let formats = body.get(3..).unwrap_or_default().chunks(2).map(|code| code.last());
+    json!([body.first(), formats.collect::<Vec<_>>()])
+}
+
+/// Text, or what is none in hexadecimal digits.
+fn data(body: &[u8]) -> Value {
+    match std::str::from_utf8(body) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "hex": body.iter().map(|b| format!("{b:02x}")).collect::<String>() }),
+    }
 }
 
 fn types(body: &[u8]) -> Value {

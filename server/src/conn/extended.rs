@@ -222,6 +222,7 @@ impl<S: Stream> Connection<S> {
                         backend::complete(&mut self.out, &tag);
                         return Ok(0);
                     }
+                    Outcome::Copied(copied) => return self.send_copy(running, *copied).await,
                     Outcome::Fetched(fetched) => {
                         return self.send_fetch(running, name, fetched, &formats, limit).await;
                     }

@@ -165,7 +165,7 @@ impl<S: Stream> Connection<S> {
     fn shape_of_utility(&mut self, parsed: &Parsed) -> PgResult<Option<Shape>> {
         let shape = |outcome| match outcome {
             Outcome::Rows { shape, .. } => Some(shape),
-            Outcome::Fetched(_) | Outcome::Done { .. } => None,
+            Outcome::Fetched(_) | Outcome::Copied(_) | Outcome::Done { .. } => None,
         };
         if let Some(fetch) = cursors::fetch(&parsed.statement) {
             let cursor = self.cursors.get(&fetch.cursor).ok();

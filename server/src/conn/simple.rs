@@ -84,6 +84,7 @@ impl<S: Stream> Connection<S> {
             Outcome::Rows { shape, source, verb } => {
                 self.simple_rows(running, &shape, source, verb).await
             }
+            Outcome::Copied(copied) => self.send_copy(running, *copied).await,
             Outcome::Fetched(fetched) => {
                 let formats = fetched.formats();
                 backend::row_description(&mut self.out, &fetched.shape.columns, formats);

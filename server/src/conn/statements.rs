@@ -73,6 +73,7 @@ impl<S: Stream> Connection<S> {
                 let work = self.shared.planning.spawn(work);
                 self.wait(running, work).await
             }
+            Kind::Copy => self.copy(running, sql, parsed).await,
             Kind::Explain => {
                 let (context, text, statement) =
                     (self.context(), Arc::clone(sql), Arc::clone(parsed));

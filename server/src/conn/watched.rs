@@ -21,7 +21,7 @@ impl<S: Stream> Connection<S> {
             // Of a cursor from here on until all its rows were read.
             Sql::Statement(inner) => {
                 let runs = matches!(**inner, Statement::Execute { .. } | Statement::Declare { .. });
-                runs || matches!(kind, Kind::Query | Kind::Write(_))
+                runs || matches!(kind, Kind::Query | Kind::Copy | Kind::Write(_))
             }
             _ => matches!(kind, Kind::Query | Kind::Write(_)),
         };

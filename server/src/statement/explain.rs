@@ -35,7 +35,7 @@ pub async fn run(
     cancel: &Cancel,
 ) -> PgResult<Outcome> {
     let statement = Sql::clone(&explain.statement);
-    let inner = Parsed { statement, parameters: 0, command: None };
+    let inner = Parsed { statement, parameters: 0, command: None, copy_options: vec![] };
     if kind::of(&inner.statement) != kind::Kind::Query {
         let what = format!("EXPLAIN of {}", kind::words(&inner.statement));
         return Err(PgError::unsupported(what));

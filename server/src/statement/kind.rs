@@ -15,6 +15,8 @@ pub enum Kind {
     Definition(&'static str),
     /// The engine, into files: COPY TO, CREATE TABLE AS.
     Write(&'static str),
+    /// The engine: COPY to the client.
+    Copy,
     /// EXPLAIN.
     Explain,
     /// Nobody yet.
@@ -57,6 +59,7 @@ fn of_sql(statement: &Statement) -> Kind {
         Statement::CreateView(_) => Kind::Definition("CREATE VIEW"),
         Statement::Drop { .. } => Kind::Definition("DROP"),
         Statement::CreateTable(table) if table.query.is_some() => Kind::Write("CREATE TABLE AS"),
+        Statement::Copy { .. } => Kind::Copy,
         Statement::Explain { .. } => Kind::Explain,
         _ => Kind::Unsupported,
     }

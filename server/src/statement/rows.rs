@@ -1,16 +1,18 @@
-//! Rows on their way to the client. In: a source of rows, formats, a limit. Out: chunks of encoded
-//! rows through a short channel, so that a slow client holds back the engine and not memory. A
-//! portal that was suspended goes on where it stopped.
+//! Rows on their way to the client. In: a source of rows, their form, a limit. Out: chunks of
+//! encoded rows through a short channel, so that a slow client holds back the engine and not
+//! memory. A portal that was suspended goes on where it stopped.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use datafusion::arrow::array::RecordBatch;
 use tokio::sync::mpsc;
 
 use super::feed::{Encoded, Feed};
 use super::{Shape, Source};
 use crate::cancel::Cancel;
-use crate::encode::{Format, FormatOptions, RowEncoder};
+use crate::encode::{CopyEncoder, Format, FormatOptions, RowEncoder};
 use crate::error::PgResult;
 use crate::limits::{CHUNKS_IN_FLIGHT_COUNT, OUTPUT_CHUNK_BYTES};
 use crate::shared::Shared;
@@ -21,7 +23,35 @@ const ROWS_AT_ONCE_MAX: usize = 2_048;
 /// The rest of a result.
 pub struct Rows {
     feed: Feed,
-    encoder: RowEncoder,
+    encoder: Encoder,
+}
+
+/// What makes messages of them.
+enum Encoder {
+    Rows(RowEncoder),
+    Copy(CopyEncoder),
+}
+
+impl Encoder {
+    fn encode(
+        &mut self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        out: &mut BytesMut,
+    ) -> PgResult<()> {
+        match self {
+            Self::Rows(encoder) => encoder.encode(batch, rows, out),
+            Self::Copy(encoder) => encoder.encode(batch, rows, out),
+        }
+    }
+
+    /// After the last row.
+    fn finish(&mut self, out: &mut BytesMut) -> PgResult<()> {
+        match self {
+            Self::Rows(_) => Ok(()),
+            Self::Copy(encoder) => encoder.finish(out),
+        }
+    }
 }
 
 impl std::fmt::Debug for Rows {
@@ -72,8 +102,13 @@ impl Rows {
         formats: &[Format],
         options: &FormatOptions,
     ) -> PgResult<Self> {
-        let encoder = RowEncoder::new(&shape.schema, formats, options)?;
+        let encoder = Encoder::Rows(RowEncoder::new(&shape.schema, formats, options)?);
         Ok(Self { feed, encoder })
+    }
+
+    /// All rows of a source, as COPY sends them.
+    pub fn copied(source: Source, encoder: CopyEncoder) -> Self {
+        Self { feed: Feed::new(source), encoder: Encoder::Copy(encoder) }
     }
 
     /// What is left, for another encoding.
@@ -88,6 +123,7 @@ impl Rows {
     pub fn encode_now(&mut self, out: &mut BytesMut) -> PgResult<Option<usize>> {
         let Some(batch) = self.feed.only_row() else { return Ok(None) };
         self.encoder.encode(batch, 0..batch.num_rows(), out)?;
+        self.encoder.finish(out)?;
         Ok(Some(batch.num_rows()))
     }
 
@@ -117,6 +153,7 @@ impl Rows {
                 return Ok(End::Suspended(sent, Box::new(self)));
             }
             if !self.feed.has_rows(Some(Encoded { chunks, out: &mut out })).await? {
+                self.encoder.finish(&mut out)?;
                 Encoded { chunks, out: &mut out }.flush().await;
                 return Ok(End::Complete(sent));
             }

@@ -159,6 +159,23 @@ pub fn row_description(out: &mut BytesMut, columns: &[ResultColumn], formats: &[
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
+/// Appends a CopyOutResponse: so many columns will come in CopyData, all in this format.
+pub fn copy_out(out: &mut BytesMut, columns: usize, format: Format) {
+    out.put_u8(b'H');
+    out.put_i32(4 + 1 + 2 + 2 * columns as i32);
+    out.put_u8(format.code() as u8);
+    out.put_i16(columns as i16);
+    for _ in 0..columns {
+        out.put_i16(format.code());
+    }
+}
+
+/// Appends a CopyDone.
+pub fn copy_done(out: &mut BytesMut) {
+    out.put_u8(b'c');
+    out.put_i32(4);
+}
+
 fn put<M: pgwire::messages::Message>(out: &mut BytesMut, message: &M) {
     let written = message.encode(out);
     debug_assert!(written.is_ok(), "messages of ours are small");
