@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::names;
 use crate::parse::{ParseError, Parsed, near, parse};
 
 mod options;
@@ -61,12 +62,9 @@ pub fn query(source: &CopySource, parameters: usize) -> Result<Parsed, ParseErro
     parse(&text)?.pop().ok_or_else(|| near(&text, None))
 }
 
-/// A name as PostgreSQL keeps it: in lower case unless it is quoted.
+/// A name as PostgreSQL keeps it.
 pub fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    }
+    names::folded(&name.value, name.quote_style.is_some())
 }
 
 /// Reads a COPY that is PostgreSQL's; none, and nothing was read, when another statement begins.

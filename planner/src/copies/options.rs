@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::{CopyOption, CopyValue, ends};
+use crate::names;
 use crate::parse::{ParseError, near, position};
 
 /// Reads options up to the end of the statement, after those that are known.
@@ -199,10 +200,7 @@ impl Reader<'_, '_> {
 }
 
 fn name(word: &Word) -> String {
-    match word.quote_style {
-        Some(_) => word.value.clone(),
-        None => word.value.to_lowercase(),
-    }
+    names::folded(&word.value, word.quote_style.is_some())
 }
 
 /// What a literal of text says.
