@@ -24,6 +24,8 @@ pub use view::{Definition, view_of};
 use crate::error::{PgError, SqlState};
 use crate::meta::{Oid, Relation, RelationKind, Snapshot};
 use crate::pg_catalog::{self, CatalogView};
+use crate::session::link::Link;
+use crate::session::settings::AllShown;
 use crate::shared::Shared;
 
 /// Views inside views beyond this are an error: a circle cannot be made, a chain this long is one.
@@ -64,7 +66,9 @@ pub struct Scope {
     /// Schemas searched, in order.
     pub search_path: Vec<String>,
     /// Settings as SHOW prints them.
-    pub settings: Arc<Vec<(String, String)>>,
+    pub settings: AllShown,
+    /// What its functions see of the session and ask of it.
+    pub link: Arc<Link>,
 }
 
 /// A [`planner::resolve::Catalog`] for one statement.
@@ -79,6 +83,7 @@ pub struct StatementCatalog<'a> {
 
 /// Built when a statement names something of it.
 struct System {
+    view: Arc<CatalogView>,
     pg_catalog: Arc<dyn SchemaProvider>,
     information_schema: Arc<dyn SchemaProvider>,
     functions: HashMap<String, Arc<ScalarUDF>>,
@@ -127,11 +132,21 @@ impl<'a> StatementCatalog<'a> {
                 names.into_iter().map(move |name| (name, Arc::clone(&udf)))
             };
             System {
+                view: Arc::clone(&view),
                 pg_catalog: pg_catalog::pg_catalog_schema(Arc::clone(&view)),
                 information_schema: pg_catalog::information_schema(view),
                 functions: functions.into_iter().flat_map(named).collect(),
             }
         })
+    }
+
+    /// A table of `pg_catalog`: what sessions do, or what the catalog has.
+    async fn system_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let system = self.system();
+        match pg_catalog::session_table(name, &system.view) {
+            Some(table) => Ok(Some(table)),
+            None => system.pg_catalog.table(name).await,
+        }
     }
 
     async fn open(&self, relation: &Arc<Relation>) -> Result<Arc<dyn TableProvider>> {
@@ -178,7 +193,7 @@ impl<'a> StatementCatalog<'a> {
 impl planner::resolve::Catalog for StatementCatalog<'_> {
     async fn table(&self, name: &TableReference) -> Result<Option<Arc<dyn TableProvider>>> {
         match name.schema() {
-            Some("pg_catalog") => return self.system().pg_catalog.table(name.table()).await,
+            Some("pg_catalog") => return self.system_table(name.table()).await,
             Some("information_schema") => {
                 return self.system().information_schema.table(name.table()).await;
             }
@@ -191,7 +206,7 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
             }
             // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
             None if name.table().starts_with("pg_") => {
-                if let Some(table) = self.system().pg_catalog.table(name.table()).await? {
+                if let Some(table) = self.system_table(name.table()).await? {
                     return Ok(Some(table));
                 }
             }

@@ -1,6 +1,7 @@
 //! One client's session, without its socket: who it is, its settings, its transaction, what it
 //! prepared. In: what statements decide. Out: what statements need. Runs nothing.
 
+pub mod link;
 mod savepoints;
 pub mod settings;
 pub mod variables;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 use pgwire::messages::response::TransactionStatus;
 
 use crate::error::{PgError, PgResult, SqlState};
+use crate::notify::pending::Pending;
 use savepoints::Savepoint;
 use settings::Variables;
 
@@ -36,6 +38,16 @@ pub enum Transaction {
     Failed(SystemTime),
 }
 
+impl Transaction {
+    /// When it began, if it did.
+    pub fn since(self) -> Option<SystemTime> {
+        match self {
+            Self::Idle => None,
+            Self::Open(since) | Self::Failed(since) => Some(since),
+        }
+    }
+}
+
 /// A client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -45,6 +57,8 @@ pub struct Session {
     pub variables: Variables,
     /// The transaction.
     pub transaction: Transaction,
+    /// What it asked of the channels.
+    pub notes: Pending,
     /// Places in it to return to, the last one last.
     savepoints: Vec<Savepoint>,
 }
@@ -53,7 +67,8 @@ impl Session {
     /// A session right after login.
     pub fn new(identity: Identity, variables: Variables) -> Self {
         let identity = Arc::new(identity);
-        Self { identity, variables, transaction: Transaction::Idle, savepoints: vec![] }
+        let (transaction, notes) = (Transaction::Idle, Pending::default());
+        Self { identity, variables, transaction, notes, savepoints: vec![] }
     }
 
     /// The byte ReadyForQuery carries.
@@ -74,10 +89,7 @@ impl Session {
 
     /// When `now()` is: the start of the transaction, or of this statement.
     pub fn now(&self) -> SystemTime {
-        match self.transaction {
-            Transaction::Idle => SystemTime::now(),
-            Transaction::Open(since) | Transaction::Failed(since) => since,
-        }
+        self.transaction.since().unwrap_or_else(SystemTime::now)
     }
 
     /// BEGIN. Inside a transaction it only warns, as in PostgreSQL.
@@ -97,6 +109,7 @@ impl Session {
         let committed = commit && matches!(before, Transaction::Open(_));
         self.savepoints.clear();
         self.variables.end(committed);
+        self.notes.end(committed || commit && before == Transaction::Idle);
         let warning = (before == Transaction::Idle).then(|| {
             let message = "there is no transaction in progress";
             PgError::warning(SqlState::NoActiveSqlTransaction, message)

@@ -24,10 +24,12 @@ impl<S: Stream> Connection<S> {
         let running = self.begin_statement();
         match message {
             Message::Parse { name, sql, types } => {
-                if !name.is_empty() && self.statements.contains_key(&name) {
+                if !name.is_empty() && self.statements.has(&name) {
                     return Err(duplicate_statement(&name));
                 }
-                let prepared = self.prepare(&running, &sql, &types).await?;
+                let text = Arc::<str>::from(sql);
+                self.note_statement(&text);
+                let prepared = self.prepare(&running, &text, &types).await?;
                 self.keep_statement(&name, prepared)?;
                 backend::parse_complete(&mut self.out);
             }
@@ -55,10 +57,10 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Sync ends the implicit transaction, and with it its portals.
-    pub(super) fn sync(&mut self) {
+    pub(super) fn sync(&mut self, committed: bool) {
         if self.session.transaction == Transaction::Idle {
             self.portals.clear();
-            self.end_implicit_transaction(true);
+            self.end_implicit_transaction(committed);
         }
     }
 
@@ -165,8 +167,16 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn execute(&mut self, running: &Running, name: &str, max_rows: usize) -> PgResult<()> {
+        let text = self.portals.get(name).map(|portal| Arc::clone(&portal.prepared.sql));
+        if let Some(text) = &text {
+            self.note_statement(text);
+        }
         let executed = self.execute_portal(running, name, max_rows).await;
         self.end_query(&executed);
+        if let Some(text) = &text {
+            self.log_duration(running, text);
+        }
+        self.grant(executed.is_ok())?;
         executed.map(drop)
     }
 
@@ -269,12 +279,14 @@ impl<S: Stream> Connection<S> {
         verb: &str,
     ) -> PgResult<usize> {
         if let Some(sent) = rows.encode_now(&mut self.out)? {
+            self.tell_notices();
             backend::complete(&mut self.out, &tag(verb, sent));
             return Ok(sent);
         }
         let run = rows.run(&self.shared, running.cancel.clone(), limit);
         match self.pump(running, run).await? {
             End::Complete(sent) => {
+                self.tell_notices();
                 backend::complete(&mut self.out, &tag(verb, sent));
                 Ok(sent)
             }

@@ -20,23 +20,26 @@ impl<S: Stream> Connection<S> {
         // A simple query ends the unnamed statement and portal, as in PostgreSQL.
         self.statements.remove("");
         self.portals.remove("");
+        let text = Arc::<str>::from(sql);
         let running = self.begin_statement();
-        let answered = self.simple_statements(&running, sql).await;
+        self.note_statement(&text);
+        let answered = self.simple_statements(&running, &text).await;
+        self.log_duration(&running, &text);
         let is_done = answered.is_ok();
         let reported = answered.or_else(|error| self.report(error));
         self.end_implicit_transaction(is_done);
         reported
     }
 
-    async fn simple_statements(&mut self, running: &Running, sql: &str) -> PgResult<()> {
+    async fn simple_statements(&mut self, running: &Running, text: &Arc<str>) -> PgResult<()> {
         let zone = self.session.variables.show("timezone").unwrap_or_default();
         if !matches!(self.session.transaction, Transaction::Failed(_))
-            && let Some(constant) = self.shared.constants.get(sql, &zone)
+            && let Some(constant) = self.shared.constants.get(text, &zone)
         {
             self.simple_answer(running, constant_rows(&constant)).await?;
             return Ok(());
         }
-        let parsed = self.parse(running, sql).await?;
+        let parsed = self.parse(running, text).await?;
         if parsed.is_empty() {
             backend::empty_query(&mut self.out);
         }
@@ -45,11 +48,12 @@ impl<S: Stream> Connection<S> {
                 format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
             return Err(PgError::new(SqlState::ProgramLimitExceeded, message));
         }
-        let (text, alone) = (Arc::<str>::from(sql), parsed.len() == 1);
+        let alone = parsed.len() == 1;
         for statement in &parsed {
-            self.begin_query(&text, &statement.statement);
-            let answered = self.simple_statement(running, &text, statement, alone).await;
+            self.begin_query(text, &statement.statement);
+            let answered = self.simple_statement(running, text, statement, alone).await;
             self.end_query(&answered);
+            self.grant(answered.is_ok())?;
             answered?;
         }
         Ok(())
@@ -108,6 +112,7 @@ impl<S: Stream> Connection<S> {
                 }
             }
         };
+        self.tell_notices();
         backend::complete(&mut self.out, &tag(verb, sent));
         Ok(sent)
     }

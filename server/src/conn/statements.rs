@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
-use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
+use datafusion::sql::sqlparser::ast::{
+    DiscardObject, Ident, ObjectName, ObjectNamePart, Statement,
+};
 use planner::cursors;
 use planner::parse::Parsed;
 use planner::resolve::Catalog as _;
@@ -14,6 +16,8 @@ use super::prepared::Prepared;
 use super::{Connection, Running, Stream};
 use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::limits::IDENTIFIER_MAX_BYTES;
+use crate::notify::pending::Wish;
 use crate::session::variables::VARIABLES;
 use crate::session::{Transaction, in_failed_transaction};
 use crate::statement::kind::{self, Kind};
@@ -139,6 +143,7 @@ impl<S: Stream> Connection<S> {
         alone: bool,
     ) -> PgResult<Outcome> {
         self.settings_changed = true;
+        self.publish();
         if let Some(fetch) = cursors::fetch(&parsed.statement) {
             return self.fetch(running, &fetch).await;
         }
@@ -175,6 +180,22 @@ impl<S: Stream> Connection<S> {
                     Ok(Outcome::done("ROLLBACK"))
                 }
                 Statement::Close { cursor } => self.close_cursor(cursor),
+                Statement::NOTIFY { channel, payload } => {
+                    let payload = payload.as_deref().unwrap_or_default();
+                    let pid = self.registration.pid();
+                    let noted = self.session.notes.notify(pid, &channel_name(channel), payload);
+                    noted.map(|()| Outcome::done("NOTIFY"))
+                }
+                Statement::LISTEN { channel } => {
+                    self.session.notes.ask(Wish::Listen(channel_name(channel)));
+                    Ok(Outcome::done("LISTEN"))
+                }
+                Statement::UNLISTEN { channel } => {
+                    let all = channel.value == "*" && channel.quote_style.is_none();
+                    let one = || Wish::Unlisten(channel_name(channel));
+                    self.session.notes.ask(if all { Wish::UnlistenAll } else { one() });
+                    Ok(Outcome::done("UNLISTEN"))
+                }
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
                 Statement::ExplainTable { table_name, .. } => {
@@ -189,14 +210,26 @@ impl<S: Stream> Connection<S> {
         {
             self.portals.clear();
             self.cursors.end_transaction(tag == "COMMIT");
+            self.rolled_back = tag != "COMMIT";
+            self.link.end_transaction();
+            self.send_notes();
         }
         outcome
     }
 
     /// A message has ended that was a transaction of its own, unless it began one.
     pub(super) fn end_implicit_transaction(&mut self, committed: bool) {
-        if self.session.transaction == Transaction::Idle {
-            self.cursors.end_transaction(committed);
+        if self.session.transaction != Transaction::Idle {
+            return;
+        }
+        self.cursors.end_transaction(committed);
+        self.session.notes.end(committed);
+        self.link.end_transaction();
+        let rolled_back = std::mem::take(&mut self.rolled_back);
+        let totals = &self.shared.sessions.totals;
+        match committed && !rolled_back {
+            true => totals.committed(),
+            false => totals.rolled_back(),
         }
     }
 
@@ -217,6 +250,8 @@ impl<S: Stream> Connection<S> {
             self.statements.clear();
             self.portals.clear();
             self.cursors.close_all();
+            self.session.notes.ask(Wish::UnlistenAll);
+            self.shared.sessions.locks.give_back_all(self.registration.pid());
         }
         Ok(Outcome::done(format!("DISCARD {what}")))
     }
@@ -234,6 +269,9 @@ impl<S: Stream> Connection<S> {
         for (place, (name, value)) in names.zip(&now).enumerate() {
             if self.told.get(place) != Some(value) {
                 backend::parameter(&mut self.out, name, value);
+                if name == "application_name" {
+                    self.registration.member().now().application = value.as_str().into();
+                }
             }
         }
         self.told = now;
@@ -320,6 +358,16 @@ fn ends_transaction(statement: &Sql) -> bool {
         statement.as_ref(),
         Statement::Commit { .. } | Statement::Rollback { savepoint: None, .. }
     )
+}
+
+/// A channel's name as PostgreSQL reads an identifier.
+fn channel_name(channel: &Ident) -> String {
+    let mut name = match channel.quote_style {
+        Some(_) => channel.value.clone(),
+        None => channel.value.to_lowercase(),
+    };
+    name.truncate(name.floor_char_boundary(IDENTIFIER_MAX_BYTES));
+    name
 }
 
 fn last_part(name: &ObjectName) -> String {

@@ -1,22 +1,22 @@
 //! Startup packet and SCRAM login. In: a reader at the startup packet. Out: a session and its place
 //! among all, or a FATAL error that says no more than a stranger may know.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::startup::Authentication;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::send;
+use super::{Ends, send};
 use crate::auth::{ScramExchange, Verifier};
-use crate::cancel::Registration;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::{
     SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES, STARTUP_PARAMETERS_MAX_COUNT,
 };
 use crate::session::settings::Variables;
+use crate::session::variables::amounts::MILLIS;
 use crate::session::{Identity, Session};
+use crate::sessions::{Registration, Who};
 use crate::shared::Shared;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
@@ -34,13 +34,23 @@ struct Startup {
     parameters: Vec<(String, String)>,
 }
 
+/// What is known of a login, whatever becomes of it.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    /// The role that was asked for.
+    pub(super) user: String,
+    /// How it proves who it is.
+    pub(super) method: String,
+}
+
 /// Logs a client in; none when it left.
 pub(super) async fn log_in<R, W>(
     shared: &Arc<Shared>,
     reader: &mut FrameReader<R>,
     writer: &mut W,
     certificate: Option<Arc<Vec<u8>>>,
-    peer: SocketAddr,
+    (peer, local): Ends,
+    attempt: &mut Attempt,
 ) -> PgResult<Option<(Session, Registration)>>
 where
     R: AsyncRead + Unpin,
@@ -59,31 +69,33 @@ where
         let message = "no PostgreSQL user name specified in startup packet";
         return Err(PgError::fatal(SqlState::InvalidAuthorization, message));
     }
-    authenticate(shared, reader, writer, certificate.as_deref(), &user).await?;
+    attempt.user.clone_from(&user);
+    authenticate(shared, reader, writer, certificate.as_deref(), attempt).await?;
     let database = startup.get("database").unwrap_or(&user);
     if database != DATABASE {
         let message = format!("database \"{database}\" does not exist");
         let hint = format!("The database is \"{DATABASE}\".");
         return Err(PgError::fatal(SqlState::InvalidCatalogName, message).hint(hint));
     }
-    let registration = register(shared, &user, minor)?;
+    let is_encrypted = certificate.is_some();
+    let who = Who { user: user.clone(), peer, local, is_encrypted };
+    let registration = register(shared, who, minor)?;
     let variables = variables(shared, &startup, &user)?;
     let mut out = BytesMut::new();
     backend::authentication(&mut out, &Authentication::Ok);
     send(writer, &out).await?;
-    let identity = Identity { pid: registration.pid, user, peer: peer.to_string() };
-    tracing::debug!(pid = identity.pid, user = identity.user, %peer, "session begins");
+    let identity = Identity { pid: registration.pid(), user, peer: peer.to_string() };
     Ok(Some((Session::new(identity, variables), registration)))
 }
 
-fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<Registration> {
+fn register(shared: &Shared, who: Who, minor: u16) -> PgResult<Registration> {
     let snapshot = shared.meta.snapshot();
-    let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
+    let superuser = snapshot.role(&who.user).is_some_and(|role| role.superuser);
     let settings = &shared.settings;
     let kept = if superuser { 0 } else { settings.superuser_reserved_connections };
     let most = settings.max_connections.saturating_sub(kept);
     let secret_bytes = if minor >= MINOR_NEWEST { 32 } else { 4 };
-    shared.sessions.register(secret_bytes, most).ok_or_else(|| {
+    shared.sessions.register(who, secret_bytes, most).ok_or_else(|| {
         PgError::fatal(SqlState::TooManyConnections, "sorry, too many clients already")
     })
 }
@@ -146,13 +158,14 @@ async fn authenticate<R, W>(
     reader: &mut FrameReader<R>,
     writer: &mut W,
     certificate: Option<&Vec<u8>>,
-    user: &str,
+    attempt: &mut Attempt,
 ) -> PgResult<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let snapshot = shared.meta.snapshot();
+    let user = attempt.user.as_str();
     let role = snapshot.role(user).filter(|role| role.login);
     let verifier = role.and_then(|role| Verifier::parse(role.verifier.as_ref()?.expose()));
     let certificate = certificate.map(Vec::as_slice);
@@ -161,6 +174,9 @@ where
     ask(writer, &Authentication::SASL(names)).await?;
     let mut first = password(reader).await?;
     let mechanism = text(&mut first)?;
+    if exchange.mechanisms().contains(&mechanism.as_str()) {
+        attempt.method.clone_from(&mechanism);
+    }
     let length = first.try_get_i32().map_err(|_| PgError::protocol("invalid SASL message"))?;
     if usize::try_from(length) != Ok(first.len()) {
         return Err(PgError::protocol("invalid SASL message"));
@@ -200,8 +216,14 @@ fn variables(shared: &Shared, startup: &Startup, user: &str) -> PgResult<Variabl
         "idle_in_transaction_session_timeout",
         &millis(settings.idle_in_transaction_session_timeout),
     )?;
+    let least = settings.log_min_duration_statement.0.map(|time| time.as_millis());
+    let least = least.and_then(|millis| i64::try_from(millis).ok()).unwrap_or(-1);
     let snapshot = shared.meta.snapshot();
     let superuser = snapshot.role(user).is_some_and(|role| role.superuser);
+    variables.set_fixed("log_min_duration_statement", MILLIS.show(least));
+    variables.set_fixed("listen_addresses", settings.listen.host.clone());
+    let reserved = settings.superuser_reserved_connections;
+    variables.set_fixed("superuser_reserved_connections", reserved.to_string());
     variables.set_fixed("is_superuser", if superuser { "on" } else { "off" }.to_owned());
     variables.set_fixed("session_authorization", user.to_owned());
     variables.set_fixed("max_connections", settings.max_connections.to_string());

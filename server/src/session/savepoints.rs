@@ -13,6 +13,8 @@ pub struct Savepoint {
     variables: Variables,
     /// How many cursors and portals the session had made.
     made: u64,
+    /// How much it had asked of the channels.
+    notes: usize,
 }
 
 impl Session {
@@ -23,7 +25,8 @@ impl Session {
     pub fn savepoint(&mut self, name: &str, made: u64) -> PgResult<()> {
         self.inside_transaction("SAVEPOINT")?;
         let variables = self.variables.clone();
-        self.savepoints.push(Savepoint { name: name.to_owned(), variables, made });
+        let (name, notes) = (name.to_owned(), self.notes.count());
+        self.savepoints.push(Savepoint { name, variables, made, notes });
         Ok(())
     }
 
@@ -47,8 +50,9 @@ impl Session {
         self.inside_transaction("ROLLBACK TO SAVEPOINT")?;
         let place = self.find_savepoint(name)?;
         self.savepoints.truncate(place + 1);
-        let Savepoint { variables, made, .. } = self.savepoints[place].clone();
+        let Savepoint { variables, made, notes, .. } = self.savepoints[place].clone();
         self.variables = variables;
+        self.notes.forget_since(notes);
         if let Transaction::Failed(since) = self.transaction {
             self.transaction = Transaction::Open(since);
         }
