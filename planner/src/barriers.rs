@@ -25,6 +25,11 @@ pub(crate) struct BarrierExec {
 }
 
 impl BarrierExec {
+    /// A barrier above a plan.
+    pub(crate) fn before(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self { input })
+    }
+
     /// What is behind it.
     pub(crate) fn input(&self) -> &Arc<dyn ExecutionPlan> {
         &self.input
@@ -51,7 +56,7 @@ impl PhysicalOptimizerRule for NameBarriers {
             if !by_name || !node.children().into_iter().any(has_one_name_twice) {
                 return Ok(Transformed::no(node));
             }
-            Ok(Transformed::yes(Arc::new(BarrierExec { input: node }) as _))
+            Ok(Transformed::yes(BarrierExec::before(node)))
         });
         barred.map(|barred| barred.data)
     }

@@ -9,7 +9,7 @@
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. What DataFusion's rules would answer wrongly, put otherwise or kept from them: [`not_in`],
-//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`].
+//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`], [`volatile_items`].
 //! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
@@ -60,3 +60,4 @@ mod sums;
 pub mod tables;
 pub mod types;
 mod unions;
+mod volatile_items;

@@ -14,7 +14,7 @@ const MARK: char = '\u{1f}';
 const UNNAMED: &str = "?column?";
 
 /// PostgreSQL cuts longer names, in bytes.
-const NAME_MAX_BYTES: usize = 63;
+pub const NAME_MAX_BYTES: usize = 63;
 
 /// An identifier as PostgreSQL keeps it: lower case unless quoted, cut.
 pub fn folded(value: &str, is_quoted: bool) -> String {

@@ -26,6 +26,7 @@ use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
 use crate::not_in::NullAwareIn;
 use crate::offsets::SortsAboveOffsets;
+use crate::volatile_items;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
 /// wrong.
@@ -80,6 +81,7 @@ pub fn functions_of(state: &SessionState) -> Functions {
 /// DataFusion's rules with ours among them.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    volatile_items::stay(&mut rules);
     if let Some(sorts) = rules.iter().position(|rule| rule.name() == "EnsureRequirements") {
         rules[sorts] = Arc::new(SortsAboveOffsets::new(Arc::clone(&rules[sorts])));
         rules.insert(sorts, Arc::new(EndsOfKnowledge));

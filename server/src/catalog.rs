@@ -28,6 +28,8 @@ use crate::meta::acl::Privilege;
 use crate::meta::{Oid, Relation, RelationKind, Snapshot};
 use crate::pg_catalog::{self, CatalogView};
 use crate::rights::{self, Rights};
+use crate::session::link::Link;
+use crate::session::settings::AllShown;
 use crate::shared::Shared;
 
 /// Views inside views beyond this are an error: a circle cannot be made, a chain this long is one.
@@ -76,7 +78,9 @@ pub struct Scope {
     /// Schemas searched, in order.
     pub search_path: Vec<String>,
     /// Settings as SHOW prints them.
-    pub settings: Arc<Vec<(String, String)>>,
+    pub settings: AllShown,
+    /// What its functions see of the session and ask of it.
+    pub link: Arc<Link>,
 }
 
 /// A [`planner::resolve::Catalog`] for one statement.
@@ -96,6 +100,7 @@ pub struct StatementCatalog<'a> {
 
 /// Built when a statement names something of it.
 struct System {
+    view: Arc<CatalogView>,
     pg_catalog: Arc<dyn SchemaProvider>,
     information_schema: Arc<dyn SchemaProvider>,
     functions: HashMap<String, Arc<ScalarUDF>>,
@@ -196,11 +201,21 @@ impl<'a> StatementCatalog<'a> {
                 names.into_iter().map(move |name| (name, Arc::clone(&udf)))
             };
             System {
+                view: Arc::clone(&view),
                 pg_catalog: pg_catalog::pg_catalog_schema(Arc::clone(&view)),
                 information_schema: pg_catalog::information_schema(view),
                 functions: functions.into_iter().flat_map(named).collect(),
             }
         })
+    }
+
+    /// A table of `pg_catalog`: what sessions do, or what the catalog has.
+    async fn system_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let system = self.system();
+        match pg_catalog::session_table(name, &system.view) {
+            Some(table) => Ok(Some(table)),
+            None => system.pg_catalog.table(name).await,
+        }
     }
 
     async fn open(&self, relation: &Arc<Relation>) -> Result<Arc<dyn TableProvider>> {
@@ -253,7 +268,7 @@ impl<'a> StatementCatalog<'a> {
 impl planner::resolve::Catalog for StatementCatalog<'_> {
     async fn table(&self, name: &TableReference) -> Result<Option<Arc<dyn TableProvider>>> {
         match name.schema() {
-            Some("pg_catalog") => return self.system().pg_catalog.table(name.table()).await,
+            Some("pg_catalog") => return self.system_table(name.table()).await,
             Some("information_schema") => {
                 return self.system().information_schema.table(name.table()).await;
             }
@@ -272,7 +287,7 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
             }
             // An unqualified name is looked up in pg_catalog first, as PostgreSQL does.
             None if name.table().starts_with("pg_") => {
-                if let Some(table) = self.system().pg_catalog.table(name.table()).await? {
+                if let Some(table) = self.system_table(name.table()).await? {
                     return Ok(Some(table));
                 }
             }

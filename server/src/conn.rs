@@ -5,6 +5,8 @@
 mod copies;
 mod cursors;
 mod extended;
+mod granted;
+mod named;
 mod prepared;
 mod pump;
 mod simple;
@@ -19,14 +21,16 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::cancel::{Cancel, Registration, shutdown};
+use crate::cancel::{Cancel, Reason, shutdown};
 use crate::catalog::Scope;
 use crate::cursors::Cursors;
 use crate::error::{PgError, PgResult, Severity, SqlState};
 use crate::queries::Watch;
 use crate::rights::Rights;
-use crate::session::variables::{VARIABLES, parse_bytes};
+use crate::session::link::Link;
+use crate::session::variables::parse_bytes;
 use crate::session::{Session, Transaction};
+use crate::sessions::{Registration, StatementGuard};
 use crate::shared::Shared;
 use crate::statement::change;
 use crate::statement::query::Context;
@@ -38,6 +42,7 @@ use crate::wire::frontend::{self, Message};
 
 pub use copies::Copied;
 pub use cursors::Fetched;
+pub use named::Named;
 pub use prepared::{Portal, Prepared};
 
 /// A socket, encrypted or not.
@@ -53,17 +58,21 @@ pub struct Connection<S> {
     writer: WriteHalf<S>,
     /// Answers not yet written.
     out: BytesMut,
-    statements: HashMap<String, Arc<Prepared>>,
+    statements: Named,
     portals: HashMap<String, Portal>,
     cursors: Cursors,
     /// How many cursors and portals were made.
     made: u64,
+    /// What its functions see of it and ask of it.
+    link: Arc<Link>,
     /// The query that this session runs now.
     query: Option<Watch>,
-    /// The settings' values the client was told last, in the order of [`VARIABLES`].
+    /// The settings' values the client was told last, by the settings' names.
     told: Vec<String>,
     /// A statement ran that may have changed a setting.
     settings_changed: bool,
+    /// The transaction that ends was rolled back.
+    rolled_back: bool,
     /// After an error in the extended protocol everything up to Sync is skipped.
     skipping: bool,
 }
@@ -84,6 +93,7 @@ impl<S: Stream> Connection<S> {
         reader: FrameReader<ReadHalf<S>>,
         writer: WriteHalf<S>,
     ) -> Self {
+        let link = Link::new(Arc::clone(&shared.sessions), Arc::clone(registration.member()));
         Self {
             shared,
             session,
@@ -91,13 +101,15 @@ impl<S: Stream> Connection<S> {
             reader,
             writer,
             out: BytesMut::new(),
-            statements: HashMap::new(),
+            statements: link.statements.clone(),
             portals: HashMap::new(),
             cursors: Cursors::default(),
             made: 0,
+            link: Arc::new(link),
             query: None,
             told: vec![],
             settings_changed: false,
+            rolled_back: false,
             skipping: false,
         }
     }
@@ -106,10 +118,15 @@ impl<S: Stream> Connection<S> {
     pub async fn serve(mut self) {
         self.greet();
         if let Err(error) = self.conversation().await {
-            tracing::debug!(pid = self.registration.pid, %error, "session ends");
+            tracing::debug!(pid = self.registration.pid(), %error, "session ends");
+            self.count_end(&error);
             let error = PgError { severity: Severity::Fatal, ..error };
             backend::error(&mut self.out, &error);
-            let _ = tokio::time::timeout(Duration::from_secs(1), self.flush()).await;
+            let last = async {
+                self.writer.write_all(&self.out).await?;
+                self.writer.flush().await
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), last).await;
         }
         change::roll_back(&self.session.aside);
         let _ = tokio::time::timeout(Duration::from_secs(1), self.writer.shutdown()).await;
@@ -117,7 +134,7 @@ impl<S: Stream> Connection<S> {
 
     fn greet(&mut self) {
         self.report_settings();
-        backend::key_data(&mut self.out, self.registration.pid, &self.registration.secret);
+        backend::key_data(&mut self.out, self.registration.pid(), self.registration.secret());
         backend::ready(&mut self.out, self.session.status());
     }
 
@@ -173,18 +190,26 @@ impl<S: Stream> Connection<S> {
         let longest =
             usize::try_from(self.shared.settings.max_message_size.0).unwrap_or(usize::MAX);
         loop {
+            if let Some(reason) = self.registration.member().end_reason() {
+                return Err(reason.error());
+            }
             if let Some(frame) = self.reader.buffered_message(longest)? {
                 return Ok(Some(frontend::read(frame)));
             }
             self.flush().await?;
             let timeout = self.idle_timeout();
             let deadline = timeout.as_ref().map(|(after, _)| Instant::now() + *after);
+            let is_idle = self.session.transaction == Transaction::Idle;
+            let member = self.registration.member();
             tokio::select! {
                 read = self.reader.fill() => {
                     if !matches!(read, Ok(1..)) {
+                        self.shared.sessions.totals.session_abandoned();
                         return Ok(None);
                     }
                 }
+                () = member.inbox.arrived(), if is_idle => self.deliver_notes(),
+                reason = member.ended() => return Err(reason.error()),
                 () = self.shared.stopping.cancelled() => return Err(shutdown()),
                 () = sleep_until(deadline) => {
                     return Err(timeout.map_or_else(shutdown, |(_, error)| error));
@@ -209,7 +234,12 @@ impl<S: Stream> Connection<S> {
         if self.settings_changed {
             self.report_settings();
         }
+        self.send_notes();
+        if self.session.transaction == Transaction::Idle {
+            self.deliver_notes();
+        }
         backend::ready(&mut self.out, self.session.status());
+        self.registration.member().now().wait(self.session.transaction);
     }
 
     /// Tells the client of an error; a fatal one comes back.
@@ -233,14 +263,21 @@ impl<S: Stream> Connection<S> {
         if self.out.is_empty() {
             return Ok(());
         }
-        let written = self.writer.write_all(&self.out).await;
+        let written = tokio::select! {
+            biased;
+            written = self.writer.write_all(&self.out) => written,
+            reason = self.registration.member().ended() => {
+                self.out.clear();
+                return Err(reason.error());
+            }
+        };
         self.out.clear();
         // An idle session keeps no large buffer.
         if self.out.capacity() > crate::limits::IDLE_BUFFER_BYTES {
             self.out = BytesMut::new();
         }
-        written.map_err(|_| crate::cancel::Reason::ClientGone.error())?;
-        self.writer.flush().await.map_err(|_| crate::cancel::Reason::ClientGone.error())
+        written.map_err(|_| Reason::ClientGone.error())?;
+        self.writer.flush().await.map_err(|_| Reason::ClientGone.error())
     }
 
     /// What a statement needs of this session.
@@ -249,18 +286,19 @@ impl<S: Stream> Connection<S> {
         let snapshot = self.session.snapshot(&self.shared);
         let user = snapshot.role_name(variables.role());
         let rights = Arc::new(Rights::of(&snapshot, variables.role()));
-        let settings = VARIABLES.iter().map(|v| (v.name.to_owned(), variables.get(v)));
+        self.publish();
         Context {
             shared: Arc::clone(&self.shared),
             scope: Scope {
-                pid: self.registration.pid,
+                pid: self.registration.pid(),
                 search_path: variables.search_path(&user),
                 session_user: snapshot.role_name(variables.session_role()),
                 user,
                 snapshot,
                 reads_as: Arc::clone(&rights),
                 rights,
-                settings: Arc::new(settings.collect()),
+                settings: variables.all(),
+                link: Arc::clone(&self.link),
             },
             zone: variables.show("timezone").unwrap_or_default(),
             now: self.session.now(),
@@ -277,25 +315,23 @@ impl<S: Stream> Connection<S> {
         self.made += 1;
         self.made - 1
     }
-
-    /// When the statement that starts now times out.
-    fn deadline(&self) -> Option<Instant> {
-        Some(Instant::now() + self.session.variables.duration("statement_timeout")?)
-    }
 }
 
 /// A statement in progress: what ends it, and when.
 pub(crate) struct Running {
     pub(crate) cancel: Cancel,
     pub(crate) deadline: Option<Instant>,
-    _guard: crate::cancel::StatementGuard,
+    begun: Instant,
+    _guard: StatementGuard,
 }
 
 impl<S: Stream> Connection<S> {
     /// From here on a cancel request ends this statement.
     fn begin_statement(&self) -> Running {
         let (cancel, guard) = self.registration.begin();
-        Running { cancel, deadline: self.deadline(), _guard: guard }
+        let begun = Instant::now();
+        let timeout = self.session.variables.duration("statement_timeout");
+        Running { cancel, deadline: timeout.map(|after| begun + after), begun, _guard: guard }
     }
 }
 

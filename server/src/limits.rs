@@ -59,6 +59,16 @@ pub const EXECUTION_STACK_BYTES: usize = 16 << 20;
 /// Stack that one level of nesting may take while planning, measured generously.
 pub const STACK_PER_LEVEL_BYTES: usize = 16 << 10;
 
+/// The text of a notification is shorter than 8,000 bytes, as in PostgreSQL.
+pub const PAYLOAD_MAX_BYTES: usize = 7_999;
+
+/// Notifications that wait for a session to read them, and those of one transaction: a thousand of
+/// the longest. A listener that falls behind further is ended, and holds back nobody.
+pub const NOTES_MAX_BYTES: usize = 8 << 20;
+
+/// Statements that wait within a function (for a lock, for time to pass): each holds a thread.
+pub const WAITS_MAX_COUNT: usize = 100;
+
 const _: () = {
     assert!(
         STARTUP_PACKET_MAX_BYTES + SASL_MESSAGE_MAX_BYTES <= PRE_AUTH_MAX_BYTES,

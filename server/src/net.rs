@@ -19,7 +19,11 @@ use crate::limits::OUTPUT_CHUNK_BYTES;
 use crate::shared::Shared;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
+use login::Attempt;
 use startup::Opening;
+
+/// Where logins are logged, those that succeed and those that fail.
+const AUDIT: &str = "audit";
 
 /// Accepts connections until the server stops.
 pub async fn accept(shared: Arc<Shared>, listener: TcpListener) {
@@ -58,7 +62,8 @@ fn spawn(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
         // What waits in the kernel is what a cancel comes too late for.
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(SOCKET_UNSENT_BYTES);
-        open(shared, socket, peer, guard).await;
+        let ends = (peer, socket.local_addr().ok());
+        open(shared, socket, ends, guard).await;
     });
 }
 
@@ -71,14 +76,18 @@ impl Drop for HalfOpen {
     }
 }
 
-async fn open(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, guard: HalfOpen) {
+/// A connection's two addresses: the client's, and ours.
+type Ends = (SocketAddr, Option<SocketAddr>);
+
+async fn open(shared: Arc<Shared>, socket: TcpStream, ends: Ends, guard: HalfOpen) {
+    let peer = ends.0;
     let limit = shared.settings.authentication_timeout;
     let deadline = tokio::time::Instant::now() + limit;
     let opening = tokio::time::timeout_at(deadline, startup::negotiate(&shared, socket)).await;
     match opening {
-        Ok(Ok(Opening::Plain(reader))) => log_in(shared, reader, None, peer, deadline, guard).await,
+        Ok(Ok(Opening::Plain(reader))) => log_in(shared, reader, None, ends, deadline, guard).await,
         Ok(Ok(Opening::Tls(reader, certificate))) => {
-            log_in(shared, *reader, Some(certificate), peer, deadline, guard).await;
+            log_in(shared, *reader, Some(certificate), ends, deadline, guard).await;
         }
         Ok(Ok(Opening::Ended)) => {}
         Ok(Err(error)) => tracing::debug!(%peer, %error, "connection refused"),
@@ -90,26 +99,32 @@ async fn log_in<S: Stream + 'static>(
     shared: Arc<Shared>,
     reader: FrameReader<S>,
     certificate: Option<Arc<Vec<u8>>>,
-    peer: SocketAddr,
+    ends: Ends,
     deadline: tokio::time::Instant,
     guard: HalfOpen,
 ) {
     let (mut reader, mut writer) = reader.split();
-    let login = login::log_in(&shared, &mut reader, &mut writer, certificate, peer);
+    let (is_encrypted, mut attempt) = (certificate.is_some(), Attempt::default());
+    let peer = ends.0;
+    let login = login::log_in(&shared, &mut reader, &mut writer, certificate, ends, &mut attempt);
     let result = tokio::time::timeout_at(deadline, login).await.unwrap_or_else(|_| {
         let message = "canceling authentication due to timeout";
         Err(PgError::fatal(SqlState::QueryCanceled, message))
     });
     drop(guard);
+    let Attempt { user, method } = attempt;
     match result {
         Ok(Some((session, registration))) => {
+            let pid = registration.pid();
+            tracing::info!(target: AUDIT, user, %peer, method, tls = is_encrypted, pid, "login");
             // Boxed: the state of a session is large, that of the login beside it is not needed.
             let connection = Connection::new(shared, session, registration, reader, writer);
             Box::pin(connection.serve()).await;
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::info!(%peer, %error, "login failed");
+            let tls = is_encrypted;
+            tracing::info!(target: AUDIT, user, %peer, method, tls, %error, "login failed");
             refuse(&mut writer, error).await;
         }
     }

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 
 use crate::encode::{Format, FormatOptions};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::inet::Inet;
 use crate::types::{arrow_type_of, oid, type_by_oid};
 
 mod array;
@@ -82,6 +83,10 @@ fn decode_text(type_oid: u32, it: &str, options: &FormatOptions) -> PgResult<Sca
             ScalarValue::IntervalMonthDayNano(Some(interval::parse(it, options.interval_style)?))
         }
         oid::UUID => ScalarValue::Utf8(Some(text::uuid(it)?)),
+        oid::INET => {
+            let inet = Inet::parse(it).ok_or_else(|| invalid("inet", it))?;
+            ScalarValue::Utf8(Some(inet.to_string()))
+        }
         oid::JSON | oid::JSONB => ScalarValue::Utf8(Some(text::json(it)?.to_owned())),
         oid::NAME => ScalarValue::Utf8(Some(text::name(it).to_owned())),
         oid::CHAR => ScalarValue::Utf8(Some(it.chars().take(1).collect())),

@@ -27,6 +27,7 @@ mod provider;
 mod ray_state;
 mod relation_rows;
 mod server_rows;
+mod session_rows;
 mod static_rows;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,11 @@ pub use activity::{Sees, activity_table};
 pub(crate) use layout::{MOBULA, RAY, SYSTEM_SCHEMAS};
 pub(crate) use ray_state::no_ray;
 pub use ray_state::ray_table;
+pub use session_rows::session_table;
+
+use crate::rights::Rights;
+use crate::session::link::Link;
+use crate::session::settings::AllShown;
 
 /// One session's picture of everything that the catalogs show.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +54,8 @@ pub struct CatalogView {
     pub user: String,
     /// Its oid.
     pub user_oid: u32,
+    /// What it may do.
+    pub rights: Arc<Rights>,
     /// The role the session is of, whatever SET ROLE chose.
     pub session_user: String,
     /// The number that names this session in cancel requests and `pg_backend_pid()`.
@@ -59,7 +67,9 @@ pub struct CatalogView {
     /// All roles.
     pub roles: Vec<RoleRow>,
     /// All settings, with this session's values.
-    pub settings: Vec<SettingRow>,
+    pub settings: AllShown,
+    /// What functions see of the session as it runs, and ask of it.
+    pub link: Arc<Link>,
     /// The session's search path, without the implicit `pg_catalog`.
     pub search_path: Vec<String>,
     /// Grows with every change, so that plans made from an older picture can be told.
@@ -118,29 +128,6 @@ pub struct RoleRow {
     pub superuser: bool,
     /// May log in.
     pub login: bool,
-}
-
-/// A setting as `pg_settings` shows it.
-#[derive(Debug, Clone)]
-pub struct SettingRow {
-    /// Name.
-    pub name: String,
-    /// The session's value, as `SHOW` has it.
-    pub value: String,
-    /// The same, as a number if there is a unit.
-    pub setting: String,
-    /// Unit of that number, such as `ms`.
-    pub unit: Option<String>,
-    /// Group that documentation lists it under.
-    pub category: String,
-    /// One sentence.
-    pub short_desc: String,
-    /// Who may change it and when: `user`, `superuser`, `postmaster`, `internal` ...
-    pub context: String,
-    /// `bool`, `integer`, `real`, `string` or `enum`.
-    pub vartype: String,
-    /// What a new session starts with, in the form of `setting`.
-    pub default: String,
 }
 
 /// The relations of `pg_catalog`, as the view has them.

@@ -192,7 +192,8 @@ impl Queries {
     }
 }
 
-fn beginning(text: &Arc<str>) -> Arc<str> {
+/// As much of a text as is kept.
+pub fn beginning(text: &Arc<str>) -> Arc<str> {
     match text.floor_char_boundary(TEXT_MAX_BYTES) {
         all if all == text.len() => Arc::clone(text),
         cut => text[..cut].into(),

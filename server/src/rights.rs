@@ -12,7 +12,7 @@ use crate::meta::acl::{Acl, Privilege};
 use crate::meta::{Object, Oid, Relation, Schema, Snapshot};
 
 /// The rights of one role at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Rights {
     snapshot: Arc<Snapshot>,
     /// The role.
@@ -36,6 +36,11 @@ impl Rights {
     /// Whether it may do everything.
     pub fn is_superuser(&self) -> bool {
         self.is_superuser
+    }
+
+    /// What they were read from.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
     }
 
     /// Whether it has the rights of a role.

@@ -20,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::prepare_admin;
-use crate::cancel::{Reason, Sessions};
+use crate::cancel::Reason;
 use crate::config::{Launch, Settings};
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::functions::base_state;
 use crate::meta::Meta;
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 use crate::statement::copy::{STAGING_FOLDER, sweep_tables};
 use crate::tls::Tls;

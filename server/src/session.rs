@@ -2,6 +2,7 @@
 //! prepared. In: what statements decide. Out: what statements need. Runs nothing.
 
 pub mod limits;
+pub mod link;
 mod savepoints;
 pub mod settings;
 pub mod variables;
@@ -13,6 +14,7 @@ use pgwire::messages::response::TransactionStatus;
 
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::{Pending, Snapshot};
+use crate::notify::pending::Wishes;
 use crate::shared::Shared;
 use savepoints::Savepoint;
 use settings::Variables;
@@ -43,6 +45,16 @@ pub enum Transaction {
 /// that runs and the session share it.
 pub type Aside = Arc<Mutex<Option<Pending>>>;
 
+impl Transaction {
+    /// When it began, if it did.
+    pub fn since(self) -> Option<SystemTime> {
+        match self {
+            Self::Idle => None,
+            Self::Open(since) | Self::Failed(since) => Some(since),
+        }
+    }
+}
+
 /// A client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -57,6 +69,8 @@ pub struct Session {
     pub is_implicit: bool,
     /// What the transaction keeps aside.
     pub aside: Aside,
+    /// What it asked of the channels.
+    pub notes: Wishes,
     /// Places in it to return to, the last one last.
     savepoints: Vec<Savepoint>,
 }
@@ -70,6 +84,7 @@ impl Session {
             transaction: Transaction::Idle,
             is_implicit: false,
             aside: Aside::default(),
+            notes: Wishes::default(),
             savepoints: vec![],
         }
     }
@@ -107,10 +122,7 @@ impl Session {
 
     /// When `now()` is: the start of the transaction, or of this statement.
     pub fn now(&self) -> SystemTime {
-        match self.transaction {
-            Transaction::Idle => SystemTime::now(),
-            Transaction::Open(since) | Transaction::Failed(since) => since,
-        }
+        self.transaction.since().unwrap_or_else(SystemTime::now)
     }
 
     /// BEGIN. Inside a transaction it only warns, as in PostgreSQL.
@@ -130,6 +142,7 @@ impl Session {
         let committed = commit && matches!(before, Transaction::Open(_));
         self.savepoints.clear();
         self.variables.end(committed);
+        self.notes.end(committed || commit && before == Transaction::Idle);
         let warning = (before == Transaction::Idle).then(|| {
             let message = "there is no transaction in progress";
             PgError::warning(SqlState::NoActiveSqlTransaction, message)

@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::MockSecret;
-use crate::cancel::Sessions;
 use crate::catalog::TableCache;
 use crate::config::Settings;
 use crate::constants::ConstantCache;
 use crate::lanes::Lanes;
 use crate::meta::Meta;
 use crate::queries::Queries;
+use crate::sessions::Sessions;
 use crate::tls::Tls;
 
 /// The server's parts.
@@ -46,7 +46,7 @@ pub struct Shared {
     pub tables: TableCache,
     /// Answers that never change.
     pub constants: ConstantCache,
-    /// Who is connected, for cancel requests.
+    /// Who is connected, and what each does.
     pub sessions: Arc<Sessions>,
     /// What runs and ran.
     pub queries: Arc<Queries>,

@@ -78,6 +78,7 @@ pg_types! {
     FLOAT4 700 "float4" 4 1021 0 'N' "real";
     FLOAT8 701 "float8" 8 1022 0 'N' "double precision";
     UNKNOWN 705 "unknown" -2 0 0 'X' "unknown";
+    INET 869 "inet" -1 1041 0 'I' "inet";
     ACLITEM 1033 "aclitem" 12 1034 0 'U' "aclitem";
     BPCHAR 1042 "bpchar" -1 1014 0 'S' "character";
     VARCHAR 1043 "varchar" -1 1015 0 'S' "character varying";

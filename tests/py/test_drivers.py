@@ -6,7 +6,6 @@ The expected values are PostgreSQL's; every test here also passes against it.
 import asyncio
 import datetime
 import decimal
-import os
 import pathlib
 import subprocess
 import threading
@@ -292,13 +291,6 @@ def with_asyncpg(server, work):
     return asyncio.run(run())
 
 
-# What asyncpg sends when it meets a type or a cursor, and Mobula does not answer yet.
-not_yet = pytest.mark.xfail(
-    os.environ.get("MOBULA_TESTS_AGAINST") != "postgres", strict=True,
-    reason="set_config() and MOVE are not supported")
-
-
-@not_yet
 def test_asyncpg_values(server):
     async def work(connected):
         for sql, value in VALUES:
@@ -308,7 +300,6 @@ def test_asyncpg_values(server):
     with_asyncpg(server, work)
 
 
-@not_yet
 def test_asyncpg_parameters(server):
     async def work(connected):
         for kind, value in PARAMETERS:
@@ -330,7 +321,6 @@ def test_asyncpg_prepared(server):
     with_asyncpg(server, work)
 
 
-@not_yet
 def test_asyncpg_cursor(server):
     """Reads in portions through one portal: Execute with a row limit, PortalSuspended."""
 

@@ -21,6 +21,7 @@ pub fn parts(message: &Message, binary: &[bool]) -> (&'static str, Value) {
         b'1' => ("ParseComplete", Value::Null),
         b'2' => ("BindComplete", Value::Null),
         b'3' => ("CloseComplete", Value::Null),
+        b'A' => ("NotificationResponse", json!(texts(body.get(4..).unwrap_or_default()))),
         b'C' => ("CommandComplete", json!(texts(body).concat())),
         b'D' => ("DataRow", row(message, binary)),
         b'E' => ("ErrorResponse", fields(message)),

@@ -30,7 +30,8 @@ const AS_RELATIONS: &[(&str, &str)] = &[
 
 /// True for names that are rewritten wherever they are called.
 pub(super) fn knows(name: &str) -> bool {
-    matches!(name, "generate_subscripts" | "_pg_expandarray") || name.starts_with("to_reg")
+    matches!(name, "generate_subscripts" | "_pg_expandarray" | "pg_listening_channels")
+        || name.starts_with("to_reg")
 }
 
 /// True for a bare word that is a call.
@@ -61,6 +62,7 @@ pub(super) fn rewrite(expr: &mut Expr) {
             let set = match name.as_str() {
                 "_pg_expandarray" => "mobula_expandarray",
                 "generate_subscripts" => "mobula_subscripts",
+                "pg_listening_channels" => "mobula_listening",
                 _ => return,
             };
             if let Some(arguments) = build::plain_arguments(&function.args) {
@@ -98,7 +100,7 @@ pub(super) fn in_from(table: &mut TableFactor) {
             arguments.iter_mut().for_each(widen);
             name_column(alias, Ident::new(&function));
         }
-        "unnest" | "generate_subscripts" | "_pg_expandarray" => {
+        "unnest" | "generate_subscripts" | "_pg_expandarray" | "pg_listening_channels" => {
             if let Some(array_exprs) = spread(&function, arguments) {
                 let mut alias = alias.take();
                 if function != "_pg_expandarray" {
@@ -168,6 +170,7 @@ fn spread(function: &str, arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
     Some(match function {
         "generate_subscripts" => vec![call("mobula_subscripts", plain)],
         "_pg_expandarray" => vec![call("mobula_expandarray", plain)],
+        "pg_listening_channels" => vec![call("mobula_listening", plain)],
         _ => plain,
     })
 }
@@ -192,13 +195,28 @@ fn read_relation(table: &mut TableFactor, relation: &str, new_alias: Option<Tabl
 
 /// Functions of the catalogs that return one value. Others may return sets, or be the server's.
 fn is_scalar(name: &str) -> bool {
-    let begins = ["current_", "has_", "inet_", "pg_get_", "pg_is_", "to_reg", "txid_"];
+    let begins = [
+        "current_",
+        "has_",
+        "inet_",
+        "pg_advisory_",
+        "pg_get_",
+        "pg_is_",
+        "pg_try_advisory_",
+        "to_reg",
+        "txid_",
+    ];
     let exact = [
         "format_type",
         "obj_description",
         "pg_backend_pid",
+        "pg_cancel_backend",
+        "pg_notify",
         "pg_postmaster_start_time",
+        "pg_sleep",
+        "pg_terminate_backend",
         "session_user",
+        "set_config",
         "version",
     ];
     begins.iter().any(|begin| name.starts_with(begin)) || exact.contains(&name)

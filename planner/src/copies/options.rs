@@ -25,7 +25,7 @@ pub(super) fn read(
         let value = reader.literal()?;
         options.push(CopyOption { name: "delimiter".to_owned(), value, position: None });
     }
-    reader.parser.parse_keyword(Keyword::WITH);
+    let _ = reader.parser.parse_keyword(Keyword::WITH);
     if reader.parser.consume_token(&Token::LParen) {
         loop {
             options.push(reader.option()?);

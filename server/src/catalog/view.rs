@@ -8,8 +8,7 @@ use datafusion::arrow::datatypes::Schema;
 
 use super::{Scope, decode_columns};
 use crate::meta::{Oid, RelationKind as Kind};
-use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, RoleRow, SchemaRow, SettingRow};
-use crate::session::variables;
+use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, RoleRow, SchemaRow};
 
 /// The one database's oid: the last one before those of users' objects.
 const DATABASE_OID: u32 = 16_383;
@@ -41,11 +40,13 @@ pub fn view_of(scope: &Scope) -> CatalogView {
         user: scope.user.clone(),
         session_user: scope.session_user.clone(),
         user_oid: rights.role.0,
+        rights: Arc::clone(rights),
         backend_pid: scope.pid,
         schemas: schemas.collect(),
         relations: relations().map(|relation| relation_row(relation)).collect(),
         roles: roles.collect(),
-        settings: scope.settings.iter().map(|(name, value)| setting_row(name, value)).collect(),
+        settings: Arc::clone(&scope.settings),
+        link: Arc::clone(&scope.link),
         search_path: scope.search_path.clone(),
         version: snapshot.version(),
     }
@@ -62,27 +63,6 @@ fn relation_row(relation: &crate::meta::Relation) -> RelationRow {
         definition: is_view.then(|| Definition::read(&relation.definition).sql),
         location: (!is_view).then(|| relation.location.clone()),
         owner_oid: relation.owner.0,
-    }
-}
-
-fn setting_row(name: &str, value: &str) -> SettingRow {
-    let known = variables::find(name).ok();
-    let changeable = known.is_some_and(|variable| variable.changeable().is_ok());
-    let in_unit = |value: &str| match known {
-        Some(variable) => variable.in_unit(value),
-        None => (value.to_owned(), None),
-    };
-    let (setting, unit) = in_unit(value);
-    SettingRow {
-        name: name.to_owned(),
-        value: value.to_owned(),
-        setting,
-        unit: unit.map(str::to_owned),
-        category: "Mobula".to_owned(),
-        short_desc: known.map_or("", |variable| variable.about).to_owned(),
-        context: if changeable { "user" } else { "internal" }.to_owned(),
-        vartype: known.map_or("string", variables::Variable::type_word).to_owned(),
-        default: known.map_or_else(String::new, |variable| in_unit(variable.default).0),
     }
 }
 

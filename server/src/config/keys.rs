@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::layers::Chosen;
-use super::values::{ByteSize, ListenAddress, Runner, Setting, Shape};
+use super::values::{ByteSize, ListenAddress, Runner, Setting, Shape, Threshold};
 
 /// What a computed default may depend on.
 #[derive(Clone, Debug)]
@@ -174,6 +174,10 @@ settings! {
     /// A statement is cancelled after this (57014); sessions may set their own. 0: never, since
     /// analytic queries may be long.
     statement_timeout: Duration, "time", Fixed("0");
+
+    /// Statements that take at least this long are logged with their text. off: none, since texts
+    /// may hold what is nobody's business; superusers may set their sessions' own.
+    log_min_duration_statement: Threshold, "time | off", Fixed("off");
 
     /// After SIGTERM running queries have this long to finish; a second signal ends them at once.
     /// Under the usual 30 s before an orchestrator kills.

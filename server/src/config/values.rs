@@ -218,6 +218,22 @@ impl Setting for Duration {
     }
 }
 
+/// A time from which on something is done; none for never: "off" or, as in PostgreSQL, "-1".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold(pub Option<Duration>);
+
+impl Setting for Threshold {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" | "-1" => Ok(Self(None)),
+            text => Duration::parse(text).map(|time| Self(Some(time))),
+        }
+    }
+    fn toml(&self) -> String {
+        self.0.map_or_else(|| quoted("off"), |time| time.toml())
+    }
+}
+
 /// Where the server listens: a host name or address, and a port (0: any free one).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {

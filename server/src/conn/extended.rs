@@ -7,6 +7,7 @@ use planner::cursors;
 
 use super::prepared::{Portal, Prepared, Progress, duplicate_statement, other_columns};
 use super::simple::tag;
+use super::watched::shown;
 use super::{Connection, Fetched, Running, Stream};
 use crate::cursors::duplicate_cursor;
 use crate::encode::Format;
@@ -24,10 +25,13 @@ impl<S: Stream> Connection<S> {
         let running = self.begin_statement();
         match message {
             Message::Parse { name, sql, types } => {
-                if !name.is_empty() && self.statements.contains_key(&name) {
+                if !name.is_empty() && self.statements.has(&name) {
                     return Err(duplicate_statement(&name));
                 }
-                let prepared = self.prepare(&running, &sql, &types).await?;
+                let text = Arc::<str>::from(sql);
+                self.note_statement(&text);
+                let prepared = self.prepare(&running, &text, &types).await?;
+                self.note_statement(&shown(&text, prepared.parsed.as_slice()));
                 self.keep_statement(&name, prepared)?;
                 backend::parse_complete(&mut self.out);
             }
@@ -172,8 +176,19 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn execute(&mut self, running: &Running, name: &str, max_rows: usize) -> PgResult<()> {
+        let text = self.portals.get(name).map(|portal| {
+            let prepared = &portal.prepared;
+            shown(&prepared.sql, prepared.parsed.as_slice())
+        });
+        if let Some(text) = &text {
+            self.note_statement(text);
+        }
         let executed = self.execute_portal(running, name, max_rows).await;
         self.end_query(&executed);
+        if text.is_some() {
+            self.log_duration(running);
+        }
+        self.grant(executed.is_ok())?;
         executed.map(drop)
     }
 
@@ -277,12 +292,14 @@ impl<S: Stream> Connection<S> {
         verb: &str,
     ) -> PgResult<usize> {
         if let Some(sent) = rows.encode_now(&mut self.out)? {
+            self.tell_notices();
             backend::complete(&mut self.out, &tag(verb, sent));
             return Ok(sent);
         }
         let run = rows.run(&self.shared, running.cancel.clone(), limit);
         match self.pump(running, run).await? {
             End::Complete(sent) => {
+                self.tell_notices();
                 backend::complete(&mut self.out, &tag(verb, sent));
                 Ok(sent)
             }

@@ -2,6 +2,7 @@
 //! described and run. Both protocols share one map of names, as in PostgreSQL.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -39,6 +40,27 @@ pub struct Prepared {
     pub shape: Option<Shape>,
     /// The catalog and the role it was planned with: others mean planning again.
     pub version: Version,
+    /// When it was prepared.
+    pub at: SystemTime,
+    /// Whether by PREPARE; else by the protocol.
+    pub is_from_sql: bool,
+}
+
+impl Prepared {
+    /// One that needs no planning: an empty text, or one whose answer is known.
+    fn planned(sql: &Arc<str>, planned: Option<Planned>, version: Version) -> Self {
+        let shape = planned.as_ref().map(|planned| planned.shape.clone());
+        Self {
+            sql: Arc::clone(sql),
+            parsed: None,
+            planned,
+            parameters: vec![],
+            shape,
+            version,
+            at: SystemTime::now(),
+            is_from_sql: false,
+        }
+    }
 }
 
 /// What a plan depends on beside its text: the version of the catalog, and whose rights it has.
@@ -77,23 +99,13 @@ impl<S: Stream> Connection<S> {
     pub(super) async fn prepare(
         &mut self,
         running: &Running,
-        sql: &str,
+        sql: &Arc<str>,
         types: &[u32],
     ) -> PgResult<Prepared> {
         let version = self.version();
         let zone = self.session.variables.show("timezone").unwrap_or_default();
         if let Some(constant) = self.shared.constants.get(sql, &zone) {
-            let shape = constant.shape.clone();
-            let planned = Planned::constant(constant);
-            let (planned, shape) = (Some(planned), Some(shape));
-            return Ok(Prepared {
-                sql: sql.into(),
-                parsed: None,
-                planned,
-                parameters: vec![],
-                shape,
-                version,
-            });
+            return Ok(Prepared::planned(sql, Some(Planned::constant(constant)), version));
         }
         let parsed = self.parse(running, sql).await?;
         let mut statements = parsed.iter();
@@ -102,23 +114,14 @@ impl<S: Stream> Connection<S> {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(PgError::new(SqlState::SyntaxError, message));
         }
-        let Some(parsed) = first else {
-            let sql = sql.into();
-            return Ok(Prepared {
-                sql,
-                parsed: None,
-                planned: None,
-                parameters: vec![],
-                shape: None,
-                version,
-            });
-        };
+        let Some(parsed) = first else { return Ok(Prepared::planned(sql, None, version)) };
         if matches!(self.session.transaction, Transaction::Failed(_))
             && !mends_transaction(&parsed.statement)
         {
             return Err(in_failed_transaction());
         }
-        self.prepare_parsed(running, sql.into(), Arc::clone(parsed), types, version).await
+        let sql = Arc::clone(sql);
+        self.prepare_parsed(running, sql, Arc::clone(parsed), types, version).await
     }
 
     async fn prepare_parsed(
@@ -158,7 +161,8 @@ impl<S: Stream> Connection<S> {
             Some(planned) => Some(planned.shape.clone()),
             None => self.shape_of_utility(&parsed)?,
         };
-        Ok(Prepared { sql, parsed: Some(parsed), planned, parameters, shape, version })
+        let (parsed, at, is_from_sql) = (Some(parsed), SystemTime::now(), false);
+        Ok(Prepared { sql, parsed, planned, parameters, shape, version, at, is_from_sql })
     }
 
     /// The columns of SHOW, EXPLAIN and their like.
@@ -200,25 +204,25 @@ impl<S: Stream> Connection<S> {
         types: &[ast::DataType],
         statement: &Statement,
     ) -> PgResult<Outcome> {
-        if self.statements.contains_key(name) {
+        if self.statements.has(name) {
             return Err(duplicate_statement(name));
         }
         let oids = types.iter().map(sql_type_oid).collect::<PgResult<Vec<_>>>()?;
-        let text = statement.to_string();
+        let text = statement.to_string().into();
         let prepared = self.prepare(running, &text, &oids).await?;
-        self.keep_statement(name, prepared)?;
+        self.keep_statement(name, Prepared { is_from_sql: true, ..prepared })?;
         Ok(Outcome::done("PREPARE"))
     }
 
     /// Keeps a prepared statement under its name.
     pub(super) fn keep_statement(&mut self, name: &str, prepared: Prepared) -> PgResult<()> {
         let most = self.shared.settings.max_prepared_statements;
-        if self.statements.len() >= most && !self.statements.contains_key(name) {
+        if self.statements.count() >= most && !self.statements.has(name) {
             let message = format!("too many prepared statements (limit {most})");
             return Err(PgError::new(SqlState::ConfigurationLimit, message)
                 .hint("Close statements that are not used, or raise max_prepared_statements."));
         }
-        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        self.statements.put(name, Arc::new(prepared));
         Ok(())
     }
 
@@ -244,7 +248,7 @@ impl<S: Stream> Connection<S> {
 
     /// A prepared statement by name.
     pub(super) fn statement(&self, name: &str) -> PgResult<Arc<Prepared>> {
-        self.statements.get(name).cloned().ok_or_else(|| {
+        self.statements.get(name).ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_owned(),
                 name => format!("prepared statement \"{name}\" does not exist"),

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{Connection, Running, Stream, sleep_until};
 use crate::cancel::Reason;
-use crate::error::{PgError, PgResult, SqlState, engine};
+use crate::error::{PgError, PgResult, Severity, SqlState, engine};
 use crate::queries::Watch;
 use crate::statement::rows::{End, Run};
 use crate::wire::backend;
@@ -48,7 +48,13 @@ impl<S: Stream> Connection<S> {
                 chunk = run.chunks.recv() => match chunk {
                     Some(chunk) => {
                         self.flush().await?;
-                        let written = self.writer.write_all(&chunk).await;
+                        let written = tokio::select! {
+                            biased;
+                            written = self.writer.write_all(&chunk) => written,
+                            reason = self.registration.member().ended() => {
+                                return Err(reason.error());
+                            }
+                        };
                         if written.is_err() {
                             running.cancel.cancel(Reason::ClientGone);
                         }
@@ -65,13 +71,22 @@ impl<S: Stream> Connection<S> {
 
     /// Sends a notice at once, if the client wants any.
     async fn tell(&mut self, news: &News) -> PgResult<()> {
-        let least = self.session.variables.value("client_min_messages");
-        if matches!(least.as_str(), "warning" | "error") {
-            return Ok(());
-        }
         let notice = PgError::notice(SqlState::SuccessfulCompletion, news.to_string());
-        backend::error(&mut self.out, &notice);
+        self.put_notice(&notice);
         self.flush().await
+    }
+
+    /// Tells of a notice or a warning, if the client wants such.
+    pub(super) fn put_notice(&mut self, notice: &PgError) {
+        let least = self.session.variables.value("client_min_messages");
+        let is_wanted = match least.as_str() {
+            "error" => false,
+            "warning" => notice.severity != Severity::Notice,
+            _ => true,
+        };
+        if is_wanted {
+            backend::error(&mut self.out, notice);
+        }
     }
 
     fn may_read(&self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use planner::parse::Parsed;
 
+use super::watched::shown;
 use super::{Connection, Running, Stream};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::STATEMENTS_IN_QUERY_MAX_COUNT;
@@ -20,23 +21,26 @@ impl<S: Stream> Connection<S> {
         // A simple query ends the unnamed statement and portal, as in PostgreSQL.
         self.statements.remove("");
         self.portals.remove("");
+        let text = Arc::<str>::from(sql);
         let running = self.begin_statement();
-        let answered = self.simple_statements(&running, sql).await;
+        self.note_statement(&text);
+        let answered = self.simple_statements(&running, &text).await;
+        self.log_duration(&running);
         let is_done = answered.is_ok();
         let reported = answered.or_else(|error| self.report(error));
         let ended = self.end_implicit_transaction(is_done).await;
         reported.and_then(|()| ended.or_else(|error| self.report(error)))
     }
 
-    async fn simple_statements(&mut self, running: &Running, sql: &str) -> PgResult<()> {
+    async fn simple_statements(&mut self, running: &Running, text: &Arc<str>) -> PgResult<()> {
         let zone = self.session.variables.show("timezone").unwrap_or_default();
         if !matches!(self.session.transaction, Transaction::Failed(_))
-            && let Some(constant) = self.shared.constants.get(sql, &zone)
+            && let Some(constant) = self.shared.constants.get(text, &zone)
         {
             self.simple_answer(running, constant_rows(&constant)).await?;
             return Ok(());
         }
-        let parsed = self.parse(running, sql).await?;
+        let parsed = self.parse(running, text).await?;
         if parsed.is_empty() {
             backend::empty_query(&mut self.out);
         }
@@ -45,16 +49,15 @@ impl<S: Stream> Connection<S> {
                 format!("more than {STATEMENTS_IN_QUERY_MAX_COUNT} statements in one message");
             return Err(PgError::new(SqlState::ProgramLimitExceeded, message));
         }
-        let hides = |one: &Arc<Parsed>| one.command.as_ref().is_some_and(|it| it.hides_text());
-        // Others see the texts of queries.
-        let shown = if parsed.iter().any(hides) { "<with a password>" } else { sql };
-        let (text, shown) = (Arc::<str>::from(sql), Arc::<str>::from(shown));
+        let shown = shown(text, &parsed);
+        self.note_statement(&shown);
         let alone = parsed.len() == 1;
         self.session.is_implicit = !alone;
         for statement in &parsed {
             self.begin_query(&shown, &statement.statement);
-            let answered = self.simple_statement(running, &text, statement, alone).await;
+            let answered = self.simple_statement(running, text, statement, alone).await;
             self.end_query(&answered);
+            self.grant(answered.is_ok())?;
             answered?;
         }
         Ok(())
@@ -114,6 +117,7 @@ impl<S: Stream> Connection<S> {
                 }
             }
         };
+        self.tell_notices();
         backend::complete(&mut self.out, &tag(verb, sent));
         Ok(sent)
     }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
-use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
+use datafusion::sql::sqlparser::ast::{
+    DiscardObject, Ident, ObjectName, ObjectNamePart, Statement,
+};
 use planner::commands::Command;
 use planner::cursors;
+use planner::names;
 use planner::parse::Parsed;
 use planner::resolve::Catalog as _;
 
@@ -16,6 +19,7 @@ use super::{Connection, Running, Stream};
 use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
 use crate::meta::Relation;
+use crate::notify::pending::Wish;
 use crate::session::variables::VARIABLES;
 use crate::session::{Transaction, in_failed_transaction, limits};
 use crate::statement::kind::{self, Kind};
@@ -190,6 +194,7 @@ impl<S: Stream> Connection<S> {
         alone: bool,
     ) -> PgResult<Outcome> {
         self.settings_changed = true;
+        self.publish();
         if let Some(fetch) = cursors::fetch(&parsed.statement) {
             return self.fetch(running, &fetch).await;
         }
@@ -229,6 +234,22 @@ impl<S: Stream> Connection<S> {
                     Ok(Outcome::done("ROLLBACK"))
                 }
                 Statement::Close { cursor } => self.close_cursor(cursor),
+                Statement::NOTIFY { channel, payload } => {
+                    let payload = payload.as_deref().unwrap_or_default();
+                    let pid = self.registration.pid();
+                    let noted = self.session.notes.notify(pid, &channel_name(channel), payload);
+                    noted.map(|()| Outcome::done("NOTIFY"))
+                }
+                Statement::LISTEN { channel } => {
+                    self.session.notes.ask(Wish::Listen(channel_name(channel)));
+                    Ok(Outcome::done("LISTEN"))
+                }
+                Statement::UNLISTEN { channel } => {
+                    let all = channel.value == "*" && channel.quote_style.is_none();
+                    let one = || Wish::Unlisten(channel_name(channel));
+                    self.session.notes.ask(if all { Wish::UnlistenAll } else { one() });
+                    Ok(Outcome::done("UNLISTEN"))
+                }
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
                 Statement::ExplainTable { table_name, .. } => {
@@ -243,6 +264,9 @@ impl<S: Stream> Connection<S> {
         {
             self.portals.clear();
             self.cursors.end_transaction(tag == "COMMIT");
+            self.rolled_back = tag != "COMMIT";
+            self.link.end_transaction();
+            self.send_notes();
         }
         outcome
     }
@@ -261,7 +285,16 @@ impl<S: Stream> Connection<S> {
                 Ok(())
             }
         };
-        self.cursors.end_transaction(is_done && committed.is_ok());
+        let is_done = is_done && committed.is_ok();
+        self.cursors.end_transaction(is_done);
+        self.session.notes.end(is_done);
+        self.link.end_transaction();
+        let rolled_back = std::mem::take(&mut self.rolled_back);
+        let totals = &self.shared.sessions.totals;
+        match is_done && !rolled_back {
+            true => totals.committed(),
+            false => totals.rolled_back(),
+        }
         committed
     }
 
@@ -282,6 +315,8 @@ impl<S: Stream> Connection<S> {
             self.statements.clear();
             self.portals.clear();
             self.cursors.close_all();
+            self.session.notes.ask(Wish::UnlistenAll);
+            self.shared.sessions.locks.give_back_all(self.registration.pid());
         }
         Ok(Outcome::done(format!("DISCARD {what}")))
     }
@@ -299,6 +334,9 @@ impl<S: Stream> Connection<S> {
         for (place, (name, value)) in names.zip(&now).enumerate() {
             if self.told.get(place) != Some(value) {
                 backend::parameter(&mut self.out, name, value);
+                if name == "application_name" {
+                    self.registration.member().now().application = value.as_str().into();
+                }
             }
         }
         self.told = now;
@@ -392,6 +430,11 @@ fn ends_transaction(statement: &Sql) -> bool {
         statement.as_ref(),
         Statement::Commit { .. } | Statement::Rollback { savepoint: None, .. }
     )
+}
+
+/// A channel's name as PostgreSQL reads an identifier.
+fn channel_name(channel: &Ident) -> String {
+    names::folded(&channel.value, channel.quote_style.is_some())
 }
 
 fn last_part(name: &ObjectName) -> String {

@@ -9,6 +9,7 @@ use super::cell::{BoxCell, Fixed, Indexed, Unwritable, Written};
 use super::number::{put_float, put_int};
 use super::numeric::{self, Unscaled};
 use super::options::{Format, FormatOptions};
+use crate::inet::Inet;
 use crate::types::{is_reg, oid};
 
 /// Binds a primitive array to the function that writes one of its values.
@@ -177,6 +178,11 @@ where
         (Format::Binary, oid::UUID) => Indexed::boxed(array, hint, |a: &A, row, out| {
             let bytes = parse_uuid((&a).value(row)).ok_or(Unwritable::Malformed)?;
             out.extend_from_slice(&bytes);
+            Ok(())
+        }),
+        (Format::Binary, oid::INET) => Indexed::boxed(array, hint, |a: &A, row, out| {
+            let inet = Inet::parse((&a).value(row)).ok_or(Unwritable::Malformed)?;
+            out.extend_from_slice(&inet.to_binary());
             Ok(())
         }),
         (Format::Binary, oid::JSONB) => Indexed::boxed(array, hint, |a: &A, row, out| {

@@ -12,7 +12,9 @@ use super::acl::Acl;
 use crate::error::PgError;
 
 /// The number of an object: stored, stable, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Oid(pub u32);
 
 /// The first oid of objects that users make, as in PostgreSQL.

@@ -1,16 +1,14 @@
 //! Startup packet and SCRAM login. In: a reader at the startup packet. Out: a session and its place
 //! among all, or a FATAL error that says no more than a stranger may know.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::startup::Authentication;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::send;
+use super::{Ends, send};
 use crate::auth::{DATABASE, ScramExchange, Verifier};
-use crate::cancel::{Full, Registration};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::{
     SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES, STARTUP_PARAMETERS_MAX_COUNT,
@@ -19,7 +17,9 @@ use crate::meta::Role;
 use crate::meta::acl::Privilege;
 use crate::rights::Rights;
 use crate::session::settings::Variables;
+use crate::session::variables::amounts::MILLIS;
 use crate::session::{Identity, Session};
+use crate::sessions::{Full, Registration, Who};
 use crate::shared::Shared;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
@@ -35,13 +35,23 @@ struct Startup {
     parameters: Vec<(String, String)>,
 }
 
+/// What is known of a login, whatever becomes of it.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    /// The role that was asked for.
+    pub(super) user: String,
+    /// How it proves who it is.
+    pub(super) method: String,
+}
+
 /// Logs a client in; none when it left.
 pub(super) async fn log_in<R, W>(
     shared: &Arc<Shared>,
     reader: &mut FrameReader<R>,
     writer: &mut W,
     certificate: Option<Arc<Vec<u8>>>,
-    peer: SocketAddr,
+    (peer, local): Ends,
+    attempt: &mut Attempt,
 ) -> PgResult<Option<(Session, Registration)>>
 where
     R: AsyncRead + Unpin,
@@ -60,28 +70,30 @@ where
         let message = "no PostgreSQL user name specified in startup packet";
         return Err(PgError::fatal(SqlState::InvalidAuthorization, message));
     }
-    authenticate(shared, reader, writer, certificate.as_deref(), &user).await?;
+    attempt.user.clone_from(&user);
+    authenticate(shared, reader, writer, certificate.as_deref(), attempt).await?;
     let database = startup.get("database").unwrap_or(&user);
     if database != DATABASE {
         let message = format!("database \"{database}\" does not exist");
         let hint = format!("The database is \"{DATABASE}\".");
         return Err(PgError::fatal(SqlState::InvalidCatalogName, message).hint(hint));
     }
-    let (role, registration) = register(shared, &user, minor)?;
+    let who = Who { user: user.clone(), peer, local, is_encrypted: certificate.is_some() };
+    let (role, registration) = register(shared, who, minor)?;
     let variables = variables(shared, &startup, &role)?;
     let mut out = BytesMut::new();
     backend::authentication(&mut out, &Authentication::Ok);
     send(writer, &out).await?;
-    let identity = Identity { pid: registration.pid, user, peer: peer.to_string() };
-    tracing::debug!(pid = identity.pid, user = identity.user, %peer, "session begins");
+    let identity = Identity { pid: registration.pid(), user, peer: peer.to_string() };
     Ok(Some((Session::new(identity, variables), registration)))
 }
 
 /// Whoever has shown who they are may still not connect, or not now.
-fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<(Arc<Role>, Registration)> {
+fn register(shared: &Shared, who: Who, minor: u16) -> PgResult<(Arc<Role>, Registration)> {
     let snapshot = shared.meta.snapshot();
+    let user = who.user.clone();
     // It may have been dropped while its password was checked.
-    let role = snapshot.role(user).filter(|role| role.login).cloned();
+    let role = snapshot.role(&user).filter(|role| role.login).cloned();
     let role = role.ok_or_else(|| {
         PgError::fatal(SqlState::InvalidPassword, format!("role \"{user}\" is gone"))
     })?;
@@ -95,16 +107,11 @@ fn register(shared: &Shared, user: &str, minor: u16) -> PgResult<(Arc<Role>, Reg
     let most = settings.max_connections.saturating_sub(kept);
     let secret_bytes = if minor >= MINOR_NEWEST { 32 } else { 4 };
     let own = usize::try_from(role.connection_limit).ok().filter(|_| !role.superuser);
-    match shared.sessions.register(secret_bytes, most, role.oid, own) {
+    let too_many = |message| PgError::fatal(SqlState::TooManyConnections, message);
+    match shared.sessions.register(who, role.oid, secret_bytes, most, own) {
         Ok(registration) => Ok((role, registration)),
-        Err(Full::All) => {
-            let message = "sorry, too many clients already";
-            Err(PgError::fatal(SqlState::TooManyConnections, message))
-        }
-        Err(Full::Role) => {
-            let message = format!("too many connections for role \"{user}\"");
-            Err(PgError::fatal(SqlState::TooManyConnections, message))
-        }
+        Err(Full::All) => Err(too_many("sorry, too many clients already".to_owned())),
+        Err(Full::Role) => Err(too_many(format!("too many connections for role \"{user}\""))),
     }
 }
 
@@ -166,7 +173,7 @@ async fn authenticate<R, W>(
     reader: &mut FrameReader<R>,
     writer: &mut W,
     certificate: Option<&Vec<u8>>,
-    user: &str,
+    attempt: &mut Attempt,
 ) -> PgResult<()>
 where
     R: AsyncRead + Unpin,
@@ -176,6 +183,7 @@ where
     let now = chrono::Utc::now().timestamp_micros();
     let fits =
         |role: &&Arc<Role>| role.login && role.valid_until_micros.is_none_or(|end| now < end);
+    let user = attempt.user.as_str();
     let role = snapshot.role(user).filter(fits);
     let verifier = role.and_then(|role| Verifier::parse(role.verifier.as_ref()?.expose()));
     let certificate = certificate.map(Vec::as_slice);
@@ -184,6 +192,9 @@ where
     ask(writer, &Authentication::SASL(names)).await?;
     let mut first = password(reader).await?;
     let mechanism = text(&mut first)?;
+    if exchange.mechanisms().contains(&mechanism.as_str()) {
+        attempt.method.clone_from(&mechanism);
+    }
     let length = first.try_get_i32().map_err(|_| PgError::protocol("invalid SASL message"))?;
     if usize::try_from(length) != Ok(first.len()) {
         return Err(PgError::protocol("invalid SASL message"));
@@ -224,15 +235,21 @@ fn variables(shared: &Shared, startup: &Startup, role: &Role) -> PgResult<Variab
         &millis(settings.idle_in_transaction_session_timeout),
     )?;
     variables.log_in(&role.name, role.oid, role.superuser);
+    let least = settings.log_min_duration_statement.0.map(|time| time.as_millis());
+    let least = least.and_then(|millis| i64::try_from(millis).ok()).unwrap_or(-1);
+    variables.set_fixed("log_min_duration_statement", MILLIS.show(least));
     for (name, value) in &role.settings {
         // One that was checked when it was set may be refused by a later version.
-        if let Err(error) = variables.set_base(name, value) {
+        if let Err(error) = variables.set_trusted(name, value) {
             tracing::warn!(role = role.name, setting = name, %error, "not applied");
         }
     }
     if !role.superuser {
         variables.limit(&role.settings);
     }
+    variables.set_fixed("listen_addresses", settings.listen.host.clone());
+    let reserved = settings.superuser_reserved_connections;
+    variables.set_fixed("superuser_reserved_connections", reserved.to_string());
     variables.set_fixed("max_connections", settings.max_connections.to_string());
     variables.set_fixed("port", settings.listen.port.to_string());
     variables.set_fixed("ssl", if shared.tls.is_some() { "on" } else { "off" }.to_owned());

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 use super::{malformed, numeric, text, utf8};
 use crate::encode::{DAY_MICROS, EPOCH_DAYS};
 use crate::error::{PgError, PgResult, SqlState};
+use crate::inet::Inet;
 use crate::types::{is_reg, oid, type_by_oid};
 
 /// Decodes a value of a type that is not an array.
@@ -33,6 +34,10 @@ pub(super) fn decode(type_oid: u32, bytes: &[u8]) -> PgResult<ScalarValue> {
         oid::TIMESTAMPTZ => ScalarValue::TimestampMicrosecond(Some(timestamp(bytes)?), utc()),
         oid::INTERVAL => ScalarValue::IntervalMonthDayNano(Some(interval(bytes)?)),
         oid::UUID => ScalarValue::Utf8(Some(text::uuid_text(exactly(bytes)?))),
+        oid::INET => {
+            let inet = Inet::from_binary(bytes).ok_or_else(malformed)?;
+            ScalarValue::Utf8(Some(inet.to_string()))
+        }
         oid::JSON => ScalarValue::Utf8(Some(text::json(utf8(bytes)?)?.to_owned())),
         oid::JSONB => match bytes {
             [1, json @ ..] => ScalarValue::Utf8(Some(text::json(utf8(json)?)?.to_owned())),

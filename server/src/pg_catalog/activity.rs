@@ -176,7 +176,7 @@ fn task_row(query: &Query, attempt: AttemptFigures) -> Sparse<'static> {
 }
 
 /// A number that is never below zero, as SQL has them.
-fn count(number: impl TryInto<i64>) -> Cell {
+pub(super) fn count(number: impl TryInto<i64>) -> Cell {
     Cell::Int(number.try_into().unwrap_or(i64::MAX))
 }
 
@@ -185,7 +185,7 @@ fn millis(time: Duration) -> Cell {
 }
 
 /// A moment as microseconds since 1970.
-fn moment(at: SystemTime) -> Cell {
+pub(super) fn moment(at: SystemTime) -> Cell {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     count(since.as_micros())
 }

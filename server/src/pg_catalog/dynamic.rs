@@ -32,8 +32,6 @@ fn pg_catalog<'a>(name: &str, view: &'a CatalogView) -> Option<Vec<Sparse<'a>>> 
         "pg_roles" => server_rows::pg_roles(view),
         "pg_settings" => server_rows::pg_settings(view),
         "pg_shadow" => server_rows::pg_shadow(view),
-        "pg_stat_activity" => server_rows::pg_stat_activity(view),
-        "pg_stat_database" => server_rows::pg_stat_database(view),
         "pg_timezone_names" => server_rows::pg_timezone_names(),
         "pg_user" => server_rows::pg_user(view),
         _ => return None,

@@ -13,7 +13,9 @@ use super::CatalogView;
 mod arrays;
 mod by_type;
 mod describe;
+mod effects;
 mod json;
+mod locks;
 mod privileges;
 mod procs;
 mod reg;
@@ -26,6 +28,8 @@ mod visible;
 pub(super) fn all(view: Arc<CatalogView>) -> Vec<Arc<ScalarUDF>> {
     let tables = [
         describe::FUNCTIONS,
+        effects::FUNCTIONS,
+        locks::FUNCTIONS,
         privileges::FUNCTIONS,
         procs::FUNCTIONS,
         reg::FUNCTIONS,

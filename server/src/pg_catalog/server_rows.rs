@@ -1,13 +1,14 @@
-//! Rows about the database, the roles, the settings and the one session that asks.
+//! Rows about the database, the roles and the settings of the session that asks.
 //!
-//! In: the view. Out: sparse rows. Other sessions are not shown: the view does not know them.
+//! In: the view. Out: sparse rows. What sessions do is in `session_rows`.
 //! Refuses to know relations.
 
 use chrono::{Offset, TimeZone, Utc};
 use chrono_tz::{OffsetComponents, OffsetName, TZ_VARIANTS};
 
 use super::cells::{Cell, Sparse};
-use super::{CatalogView, RoleRow, SettingRow};
+use super::{CatalogView, RoleRow};
+use crate::session::settings::Shown;
 
 /// `pg_char_to_encoding('UTF8')`; texts are UTF-8 everywhere.
 pub(super) const UTF8: i32 = 6;
@@ -89,42 +90,45 @@ fn login(row: &RoleRow) -> Sparse<'static> {
 
 /// `pg_settings`.
 pub(super) fn pg_settings(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let shown = |row: &SettingRow| -> Sparse<'static> {
-        let changed = row.setting != row.default;
-        vec![
-            ("name", row.name.clone().into()),
-            ("setting", row.setting.clone().into()),
-            ("unit", row.unit.clone().into()),
-            ("category", row.category.clone().into()),
-            ("short_desc", row.short_desc.clone().into()),
-            ("context", row.context.clone().into()),
-            ("vartype", row.vartype.clone().into()),
-            ("source", if changed { "session" } else { "default" }.into()),
-            ("boot_val", row.default.clone().into()),
-            ("reset_val", row.default.clone().into()),
+    view.settings.iter().map(setting).collect()
+}
+
+fn setting(shown: &Shown) -> Sparse<'static> {
+    let Some(variable) = shown.variable else {
+        return vec![
+            ("name", shown.name.as_ref().into()),
+            ("setting", shown.value.as_ref().into()),
+            ("category", "Customized Options".into()),
+            ("context", "user".into()),
+            ("vartype", "string".into()),
+            ("source", if shown.is_set { "session" } else { "default" }.into()),
+            ("reset_val", shown.reset.as_ref().into()),
             ("pending_restart", false.into()),
-        ]
+        ];
     };
-    view.settings.iter().map(shown).collect()
-}
-
-/// `pg_stat_activity`: the session that asks.
-pub(super) fn pg_stat_activity(view: &CatalogView) -> Vec<Sparse<'_>> {
-    vec![vec![
-        ("datid", view.database_oid.into()),
-        ("datname", view.database.as_str().into()),
-        ("pid", view.backend_pid.into()),
-        ("usesysid", view.user_oid.into()),
-        ("usename", view.user.as_str().into()),
-        ("application_name", view.setting("application_name").unwrap_or_default().into()),
-        ("state", "active".into()),
-        ("backend_type", "client backend".into()),
-    ]]
-}
-
-/// `pg_stat_database`: the database, of which nothing is counted.
-pub(super) fn pg_stat_database(view: &CatalogView) -> Vec<Sparse<'_>> {
-    vec![vec![("datid", view.database_oid.into()), ("datname", view.database.as_str().into())]]
+    let (least, most) = variable.range().unzip();
+    let words = variable.words().map(|words| words.iter().copied().map(Cell::from).collect());
+    let source = match shown.is_set {
+        true => "session",
+        false if shown.reset == variable.default => "default",
+        false => "client",
+    };
+    vec![
+        ("name", variable.reported.unwrap_or(variable.name).into()),
+        ("setting", variable.in_unit(&shown.value).into()),
+        ("unit", variable.unit().into()),
+        ("category", variable.category.into()),
+        ("short_desc", variable.about.into()),
+        ("context", variable.context.into()),
+        ("vartype", variable.type_word().into()),
+        ("source", source.into()),
+        ("min_val", least.into()),
+        ("max_val", most.into()),
+        ("enumvals", words.map_or(Cell::Null, Cell::List)),
+        ("boot_val", variable.in_unit(variable.default).into()),
+        ("reset_val", variable.in_unit(&shown.reset).into()),
+        ("pending_restart", false.into()),
+    ]
 }
 
 /// `pg_timezone_names`, as of now.
@@ -141,12 +145,4 @@ pub(super) fn pg_timezone_names() -> Vec<Sparse<'static>> {
         ]
     };
     TZ_VARIANTS.iter().map(shown).collect()
-}
-
-impl CatalogView {
-    /// The session's value of a setting; names of settings ignore case.
-    pub(super) fn setting(&self, name: &str) -> Option<&str> {
-        let found = self.settings.iter().find(|row| row.name.eq_ignore_ascii_case(name));
-        found.map(|row| row.value.as_str())
-    }
 }

@@ -9,6 +9,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::layout::{INFORMATION_SCHEMA, PG_CATALOG, RELATIONS};
 use super::*;
+use crate::session::limits::Limits;
+use crate::session::settings::Shown;
+use crate::session::variables;
 
 fn relation(oid: u32, schema_oid: u32, name: &str, kind: RelationKind) -> RelationRow {
     let columns = vec![
@@ -33,23 +36,23 @@ fn view() -> Arc<CatalogView> {
     let schema = |oid, name: &str| SchemaRow { oid, name: name.to_owned(), owner_oid: 10 };
     let role =
         |oid, name: &str, superuser| RoleRow { oid, name: name.to_owned(), superuser, login: true };
-    let setting = SettingRow {
-        name: "TimeZone".into(),
+    let setting = Shown {
+        variable: variables::find("timezone").ok(),
+        name: "timezone".into(),
         value: "UTC".into(),
-        setting: "UTC".into(),
-        unit: None,
-        category: "Client".into(),
-        short_desc: "The time zone.".into(),
-        context: "user".into(),
-        vartype: "string".into(),
-        default: "GMT".into(),
+        reset: "GMT".into(),
+        is_set: true,
     };
+    let settings = Arc::new(vec![setting]);
+    let link = Arc::new(Link::default());
+    link.begin(Arc::clone(&settings), Limits::default(), vec![]);
     Arc::new(CatalogView {
         database: "mobula".into(),
         database_oid: 16384,
         user: "alice".into(),
         session_user: "alice".into(),
         user_oid: 16385,
+        rights: Arc::default(),
         backend_pid: 42,
         schemas: vec![schema(2200, "public"), schema(16500, "Sales")],
         relations: vec![
@@ -58,7 +61,8 @@ fn view() -> Arc<CatalogView> {
             relation(16402, 2200, "v", RelationKind::View),
         ],
         roles: vec![role(10, "mobula", true), role(16385, "alice", false)],
-        settings: vec![setting],
+        settings,
+        link,
         search_path: vec!["alice".into(), "public".into()],
         version: 1,
     })
@@ -143,9 +147,11 @@ async fn rows() {
         ),
         ("SELECT datname, encoding FROM pg_database", "mobula|6"),
         ("SELECT rolname, rolsuper FROM pg_roles ORDER BY 1", "alice|false mobula|true"),
-        ("SELECT setting, source, boot_val FROM pg_settings", "UTC|session|GMT"),
+        (
+            "SELECT name, setting, source, boot_val, reset_val FROM pg_settings",
+            "TimeZone|UTC|session|Etc/UTC|GMT",
+        ),
         ("SELECT viewname, viewowner FROM pg_views", "v|alice"),
-        ("SELECT pid, usename FROM pg_stat_activity", "42|alice"),
         ("SELECT count(*) FROM mobula_keywords", "460"),
         (
             "SELECT column_name, ordinal_position, data_type, numeric_precision, numeric_scale, \

@@ -18,15 +18,19 @@ type Amount = (&'static str, fn(&str) -> Option<u64>);
 
 /// What can be limited: 0 is no limit, and of two limits the smaller is the tighter.
 const AMOUNTS: [Amount; 6] = [
-    ("statement_timeout", parse_millis),
-    ("idle_session_timeout", parse_millis),
-    ("idle_in_transaction_session_timeout", parse_millis),
+    ("statement_timeout", millis),
+    ("idle_session_timeout", millis),
+    ("idle_in_transaction_session_timeout", millis),
     ("mobula.max_scan_bytes", parse_bytes),
     ("mobula.max_cpus", |text| text.parse().ok()),
     ("mobula.stage_tasks", |text| text.parse().ok()),
 ];
 /// What an administrator turned on stays on.
 const READ_ONLY: &str = "default_transaction_read_only";
+
+fn millis(text: &str) -> Option<u64> {
+    parse_millis(text).and_then(|millis| u64::try_from(millis).ok())
+}
 
 impl Limits {
     /// Of a role's settings those that limit.

@@ -19,6 +19,8 @@ pub struct Savepoint {
     made: u64,
     /// What was kept aside.
     aside: Option<Pending>,
+    /// How much it had asked of the channels.
+    notes: usize,
 }
 
 impl Session {
@@ -30,7 +32,8 @@ impl Session {
         self.inside_transaction("SAVEPOINT")?;
         let variables = self.variables.clone();
         let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.savepoints.push(Savepoint { name: name.to_owned(), variables, made, aside });
+        let (name, notes) = (name.to_owned(), self.notes.count());
+        self.savepoints.push(Savepoint { name, variables, made, aside, notes });
         Ok(())
     }
 
@@ -54,9 +57,10 @@ impl Session {
         self.inside_transaction("ROLLBACK TO SAVEPOINT")?;
         let place = self.find_savepoint(name)?;
         self.savepoints.truncate(place + 1);
-        let Savepoint { variables, made, aside, .. } = self.savepoints[place].clone();
+        let Savepoint { variables, made, aside, notes, .. } = self.savepoints[place].clone();
         self.variables = variables;
         change::return_to(&self.aside, aside);
+        self.notes.forget_since(notes);
         if let Transaction::Failed(since) = self.transaction {
             self.transaction = Transaction::Open(since);
         }

@@ -1,22 +1,44 @@
 //! A session's settings: values and their life. In: SET, RESET, the start packet. Out: values as
 //! SHOW prints them. What exists and what a value may be is in [`super::variables`].
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
-use crate::error::{PgError, PgResult, SqlState};
+use crate::error::PgResult;
 use crate::meta::Oid;
 use crate::pg_catalog::{MOBULA, RAY};
 use crate::session::limits::Limits;
-use crate::session::variables::{self, Variable};
+use crate::session::variables::{self, VARIABLES, Variable};
 
-type Values = BTreeMap<&'static str, String>;
+/// A setting's name: one of the server's, or of a client's own.
+type Name = Cow<'static, str>;
+type Values = BTreeMap<Name, String>;
 
-/// Where the oids of roles are kept beside their names: a name may come to mean another role.
-const ROLE_OID: &str = "role.oid";
-const SESSION_OID: &str = "session_authorization.oid";
+/// A setting as others see it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// What is known of it; none for a client's own.
+    pub variable: Option<&'static Variable>,
+    /// Its name in lower case.
+    pub name: Name,
+    /// Its value, as SHOW prints it.
+    pub value: Cow<'static, str>,
+    /// The value RESET would give it.
+    pub reset: Cow<'static, str>,
+    /// Whether the session set it.
+    pub is_set: bool,
+}
+
+/// All settings, by name.
+pub type AllShown = Arc<Vec<Shown>>;
+
+/// Where the oids of roles are kept beside their names: a name may come to mean another role. No
+/// client can make a setting of its own of these.
+const ROLE_OID: &str = "role:oid";
+const SESSION_OID: &str = "session_authorization:oid";
 /// Who the session is.
 const IDENTITY: [&str; 5] =
     ["role", ROLE_OID, "session_authorization", SESSION_OID, "is_superuser"];
@@ -30,11 +52,13 @@ pub struct Variables {
     /// The values a ROLLBACK returns to.
     before: Option<Values>,
     /// What SET LOCAL replaced, to return at the end of the transaction.
-    local: BTreeMap<&'static str, Option<String>>,
+    local: BTreeMap<Name, Option<String>>,
     /// What its role may not go beyond.
     limits: Limits,
     /// What every statement asks for, read from the values once; empty after each change.
     read: OnceLock<Read>,
+    /// The same for who asks for all of them.
+    shown: OnceLock<AllShown>,
 }
 
 /// Values as the server uses them.
@@ -42,6 +66,7 @@ pub struct Variables {
 struct Read {
     format: FormatOptions,
     durations: [Option<Duration>; DURATIONS.len()],
+    log_least: Option<Duration>,
 }
 
 /// The settings that [`Variables::duration`] knows.
@@ -54,9 +79,19 @@ impl Variables {
     /// # Errors
     /// As [`Variables::set`].
     pub fn set_base(&mut self, name: &str, value: &str) -> PgResult<()> {
-        let (variable, value) = check(name, value)?;
-        self.limits.check(variable.name, &value)?;
-        self.base.insert(variable.name, value);
+        let (name, value) = self.checked(name, value)?;
+        self.base.insert(name, value);
+        self.changed();
+        Ok(())
+    }
+
+    /// Sets a value that RESET returns to, and that someone was allowed to choose for the role.
+    ///
+    /// # Errors
+    /// As [`Variables::set`].
+    pub fn set_trusted(&mut self, name: &str, value: &str) -> PgResult<()> {
+        let (name, value) = check(name, value, true)?;
+        self.base.insert(name, value);
         self.changed();
         Ok(())
     }
@@ -73,47 +108,67 @@ impl Variables {
 
     /// Sets a value that no client may choose, such as the role's name.
     pub fn set_fixed(&mut self, name: &'static str, value: String) {
-        self.base.insert(name, value);
+        self.base.insert(name.into(), value);
         self.changed();
     }
 
-    /// SET and SET LOCAL. The stored value, as SHOW prints it.
+    /// SET and SET LOCAL.
     ///
     /// # Errors
-    /// 42704 for an unknown name, 22023 for a value it cannot have, 55P02 for one that is fixed.
-    pub fn set(&mut self, name: &str, value: &str, local: bool) -> PgResult<Variable> {
-        let (variable, value) = check(name, value)?;
-        self.limits.check(variable.name, &value)?;
-        self.put(variable.name, value, local);
-        Ok(*variable)
+    /// 42704 for an unknown name, 22023 for a value it cannot have, 42501 for one that only
+    /// superusers set, 55P02 for one that is fixed.
+    pub fn set(&mut self, name: &str, value: &str, local: bool) -> PgResult<()> {
+        let (name, value) = self.checked(name, value)?;
+        self.put(name, Some(value), local);
+        Ok(())
     }
 
-    fn put(&mut self, name: &'static str, value: String, local: bool) {
-        let old = self.values.insert(name, value);
+    /// RESET name; with `local`, until the transaction ends.
+    ///
+    /// # Errors
+    /// As [`Variables::set`].
+    pub fn reset(&mut self, name: &str, local: bool) -> PgResult<()> {
+        if let Found::Known(variable) = find(name)? {
+            variable.changeable()?;
+            variable.permitted(self.is_superuser())?;
+        }
+        self.put(stored_name(name)?, None, local);
+        Ok(())
+    }
+
+    fn put(&mut self, name: Name, value: Option<String>, local: bool) {
+        // A client's own setting exists from here on, whatever takes this back.
+        if matches!(name, Cow::Owned(_)) {
+            self.base.entry(name.clone()).or_default();
+        }
+        let old = match value {
+            Some(value) => self.values.insert(name.clone(), value),
+            None => self.values.remove(&name),
+        };
         self.changed();
         if local {
             self.local.entry(name).or_insert(old);
         } else {
-            self.local.remove(name);
+            self.local.remove(&name);
         }
     }
 
     /// SET ROLE: from here on the session has the rights of that role.
     pub fn set_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
-        self.put("role", name.to_owned(), local);
-        self.put(ROLE_OID, oid.to_string(), local);
-        self.put_superuser(is_superuser, local);
+        self.put_fixed("role", name.to_owned(), local);
+        self.put_fixed(ROLE_OID, oid.to_string(), local);
+        self.put_fixed("is_superuser", on_or_off(is_superuser), local);
     }
 
     /// SET SESSION AUTHORIZATION; SET ROLE has been taken back.
     pub fn set_session_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
-        self.put("session_authorization", name.to_owned(), local);
-        self.put(SESSION_OID, oid.to_string(), local);
+        self.put_fixed("session_authorization", name.to_owned(), local);
+        self.put_fixed(SESSION_OID, oid.to_string(), local);
         self.set_role("none", oid, is_superuser, local);
     }
 
-    fn put_superuser(&mut self, is_superuser: bool, local: bool) {
-        self.put("is_superuser", if is_superuser { "on" } else { "off" }.to_owned(), local);
+    fn put_fixed(&mut self, name: &'static str, value: String, local: bool) {
+        self.put(name.into(), Some(value), local);
     }
 
     /// The role that logged in; SET SESSION AUTHORIZATION DEFAULT returns to it.
@@ -121,18 +176,17 @@ impl Variables {
         self.set_fixed("session_authorization", name.to_owned());
         self.set_fixed(SESSION_OID, oid.to_string());
         self.set_fixed(ROLE_OID, oid.to_string());
-        let word = if is_superuser { "on" } else { "off" };
-        self.set_fixed("is_superuser", word.to_owned());
+        self.set_fixed("is_superuser", on_or_off(is_superuser));
     }
 
     /// The role whose rights the session has.
     pub fn role(&self) -> Oid {
-        self.oid(ROLE_OID)
+        read_oid(self.stored(ROLE_OID))
     }
 
     /// The role the session is of.
     pub fn session_role(&self) -> Oid {
-        self.oid(SESSION_OID)
+        read_oid(self.stored(SESSION_OID))
     }
 
     /// The role that logged in.
@@ -140,25 +194,19 @@ impl Variables {
         read_oid(self.base.get(SESSION_OID))
     }
 
-    fn oid(&self, name: &'static str) -> Oid {
-        read_oid(self.values.get(name).or_else(|| self.base.get(name)))
+    fn checked(&self, name: &str, value: &str) -> PgResult<(Name, String)> {
+        let (name, value) = check(name, value, self.is_superuser())?;
+        self.limits.check(&name, &value)?;
+        Ok((name, value))
     }
 
-    /// RESET name.
-    ///
-    /// # Errors
-    /// 42704 for an unknown name.
-    pub fn reset(&mut self, name: &str) -> PgResult<Variable> {
-        let variable = variables::find(name)?;
-        variable.changeable()?;
-        self.values.remove(variable.name);
-        self.changed();
-        Ok(*variable)
+    fn is_superuser(&self) -> bool {
+        self.stored("is_superuser").is_some_and(|value| value == "on")
     }
 
     /// RESET ALL: who the session is stays.
     pub fn reset_all(&mut self) {
-        self.values.retain(|name, _| IDENTITY.contains(name));
+        self.values.retain(|name, _| IDENTITY.contains(&name.as_ref()));
         self.changed();
     }
 
@@ -170,8 +218,11 @@ impl Variables {
 
     /// The value as SHOW prints it.
     pub fn get(&self, variable: &Variable) -> String {
-        let stored = self.values.get(variable.name).or_else(|| self.base.get(variable.name));
-        stored.cloned().unwrap_or_else(|| variable.default.to_owned())
+        self.stored(variable.name).map_or(variable.default, String::as_str).to_owned()
+    }
+
+    fn stored(&self, name: &str) -> Option<&String> {
+        self.values.get(name).or_else(|| self.base.get(name))
     }
 
     /// The value of a setting by name.
@@ -179,7 +230,30 @@ impl Variables {
     /// # Errors
     /// 42704 for an unknown name.
     pub fn show(&self, name: &str) -> PgResult<String> {
-        Ok(self.get(variables::find(name)?))
+        match find(name)? {
+            Found::Known(variable) => Ok(self.get(variable)),
+            Found::Own(own) => self.stored(&own).cloned().ok_or_else(|| variables::unknown(name)),
+        }
+    }
+
+    /// All settings, as they are now.
+    pub fn all(&self) -> AllShown {
+        Arc::clone(self.shown.get_or_init(|| Arc::new(self.read_all())))
+    }
+
+    fn read_all(&self) -> Vec<Shown> {
+        let shown = |name: Name, variable: Option<&'static Variable>| {
+            let default = || variable.map_or("", |variable| variable.default).into();
+            let owned = |value: &String| Cow::Owned(value.clone());
+            let reset: Cow<_> = self.base.get(&name).map_or_else(default, owned);
+            let set = self.values.get(&name).map(owned);
+            let is_set = set.is_some();
+            Shown { variable, name, value: set.unwrap_or_else(|| reset.clone()), reset, is_set }
+        };
+        let known = VARIABLES.iter().map(|v| shown(v.name.into(), Some(v)));
+        let names = self.base.keys().chain(self.values.keys());
+        let own: BTreeSet<_> = names.filter(|name| matches!(name, Cow::Owned(_))).collect();
+        known.chain(own.into_iter().map(|name| shown(name.clone(), None))).collect()
     }
 
     /// A transaction begins.
@@ -196,7 +270,7 @@ impl Variables {
                 for (name, old) in std::mem::take(&mut self.local) {
                     match old {
                         Some(old) => self.values.insert(name, old),
-                        None => self.values.remove(name),
+                        None => self.values.remove(&name),
                     };
                 }
             }
@@ -208,6 +282,11 @@ impl Variables {
     /// The value of a setting that exists.
     pub fn value(&self, name: &'static str) -> String {
         self.show(name).unwrap_or_default()
+    }
+
+    /// The least time of statements that are logged; none when none are.
+    pub fn log_least(&self) -> Option<Duration> {
+        self.read().log_least
     }
 
     /// One of [`DURATIONS`]; none when off.
@@ -225,14 +304,19 @@ impl Variables {
         self.read.get_or_init(|| {
             let duration = |name| {
                 let millis = variables::parse_millis(&self.value(name))?;
-                (millis > 0).then(|| Duration::from_millis(millis))
+                u64::try_from(millis).ok().map(Duration::from_millis)
             };
-            Read { format: self.read_format(), durations: DURATIONS.map(duration) }
+            Read {
+                format: self.read_format(),
+                durations: DURATIONS.map(|name| duration(name).filter(|time| !time.is_zero())),
+                log_least: duration("log_min_duration_statement"),
+            }
         })
     }
 
     fn changed(&mut self) {
         self.read = OnceLock::new();
+        self.shown = OnceLock::new();
     }
 
     /// Schemas searched for an unqualified name, in order, without `pg_catalog`, and without
@@ -284,31 +368,53 @@ fn read_oid(text: Option<&String>) -> Oid {
     Oid(text.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// A value as a setting would take it.
+fn on_or_off(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
+}
+
+/// What a name means.
+enum Found {
+    Known(&'static Variable),
+    Own(String),
+}
+
+fn find(name: &str) -> PgResult<Found> {
+    match variables::find(name) {
+        Ok(variable) => Ok(Found::Known(variable)),
+        Err(error) => variables::own_name(name).map(Found::Own).ok_or(error),
+    }
+}
+
+/// A setting's name as it is stored.
+///
+/// # Errors
+/// 42704 for one that cannot be.
+pub fn stored_name(name: &str) -> PgResult<Name> {
+    find(name).map(|found| match found {
+        Found::Known(variable) => variable.name.into(),
+        Found::Own(name) => name.into(),
+    })
+}
+
+/// A setting's name and value as they are stored, of who may set it.
 ///
 /// # Errors
 /// As [`Variables::set`].
-pub fn check_value(name: &str, value: &str) -> PgResult<String> {
-    check(name, value).map(|(_, value)| value)
-}
-
-fn check(name: &str, value: &str) -> PgResult<(&'static Variable, String)> {
-    let variable = variables::find(name)?;
-    variable.changeable()?;
-    let value = variable.normalized(value).ok_or_else(|| {
-        let message = format!("invalid value for parameter \"{}\": \"{value}\"", variable.name);
-        let error = PgError::new(SqlState::InvalidParameterValue, message);
-        match variable.available() {
-            Some(values) => error.hint(format!("Available values: {values}.")),
-            None => error,
+pub fn check(name: &str, value: &str, is_superuser: bool) -> PgResult<(Name, String)> {
+    match find(name)? {
+        Found::Known(variable) => {
+            variable.changeable()?;
+            variable.permitted(is_superuser)?;
+            Ok((variable.name.into(), variable.checked(value)?))
         }
-    })?;
-    Ok((variable, value))
+        Found::Own(name) => Ok((name.into(), value.to_owned())),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SqlState;
 
     #[test]
     fn rollback_takes_settings_back() {
@@ -331,6 +437,14 @@ mod tests {
         let mut variables = Variables::default();
         let error = variables.set("no_such", "1", false).expect_err("unknown");
         assert_eq!(error.state, SqlState::UndefinedObject);
+        variables.set("app.user", "7", false).expect("a client's own");
+        assert_eq!(variables.show("App.User").as_deref(), Ok("7"));
+        assert!(variables.all().iter().any(|shown| shown.name == "app.user" && shown.is_set));
+        variables.reset("app.user", false).expect("known");
+        assert_eq!(variables.show("app.user").as_deref(), Ok(""));
+        assert_eq!(variables.show("app.x").expect_err("unknown").state, SqlState::UndefinedObject);
+        let error = variables.set("log_min_duration_statement", "0", false).expect_err("no right");
+        assert_eq!(error.state, SqlState::InsufficientPrivilege);
         let error = variables.set("statement_timeout", "soon", false).expect_err("bad");
         assert_eq!(error.state, SqlState::InvalidParameterValue);
         let error = variables.set("server_version", "1", false).expect_err("fixed");
@@ -357,7 +471,7 @@ mod tests {
             let got = set.map(|_| variables.show("statement_timeout").expect("known"));
             assert_eq!(got.ok().as_deref(), shown, "{given}");
         }
-        variables.reset("statement_timeout").expect("known");
+        variables.reset("statement_timeout", false).expect("known");
         assert_eq!(variables.duration("statement_timeout"), None);
     }
 }

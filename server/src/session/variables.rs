@@ -1,8 +1,19 @@
 //! Which settings exist: an allow-list. In: a name, a value as written. Out: the setting, the value
-//! as PostgreSQL prints it. What is not here cannot be set; `datafusion.*` is not for users.
+//! as PostgreSQL prints it. What is not here cannot be set, but for settings of clients' own, which
+//! have a point in their names; `datafusion.*` is not for users.
 
-use crate::encode::SessionZone;
+pub mod amounts;
+mod described;
+mod table;
+mod zones;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::error::{PgError, PgResult, SqlState};
+use amounts::{BYTES, MILLIS, Measure};
+pub use zones::session_zone;
+use zones::{date_style, zone};
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy)]
@@ -11,10 +22,10 @@ pub enum Kind {
     Bool,
     /// A whole number in a range.
     Integer(i64, i64),
-    /// A time, 0 for off; counted in milliseconds.
-    Millis,
-    /// An amount of memory or of data, at most so much; counted in bytes.
-    Bytes(u64),
+    /// A number in a range.
+    Real(f64, f64),
+    /// A time or an amount of memory or data, in a range.
+    Amount(&'static Measure, i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
     /// Any text.
@@ -25,6 +36,8 @@ pub enum Kind {
     DateStyle,
     /// UTF8 and its spellings: the only encoding there is.
     Encoding,
+    /// Set to its default, and to nothing else.
+    Only,
     /// Shown, never set.
     Fixed,
 }
@@ -42,158 +55,49 @@ pub struct Variable {
     pub default: &'static str,
     /// What it is for.
     pub about: &'static str,
+    /// Where PostgreSQL files it.
+    pub category: &'static str,
+    /// Who may change it and when: `user`, `superuser`, `internal` ...
+    pub context: &'static str,
 }
 
 /// The PostgreSQL version this server behaves as.
 pub const SERVER_VERSION: &str = "16.3";
 
-const fn plain(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    about: &'static str,
-) -> Variable {
-    Variable { name, reported: None, kind, default, about }
-}
-
-const fn told(
-    name: &'static str,
-    reported: &'static str,
-    kind: Kind,
-    default: &'static str,
-    about: &'static str,
-) -> Variable {
-    Variable { name, reported: Some(reported), kind, default, about }
-}
-
-use Kind::{Bool, Bytes, Encoding, Fixed, Integer, Millis, Text, Word, Zone};
-
-const ISOLATION: &[&str] =
-    &["read committed", "repeatable read", "serializable", "read uncommitted"];
-const LEVELS: &[&str] =
-    &["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"];
-
 /// Every setting, by name.
-pub const VARIABLES: &[Variable] = &[
-    told("application_name", "application_name", Text, "", "Name of the client's program."),
-    plain("bytea_output", Word(&["hex", "escape"]), "hex", "How bytea is printed."),
-    plain("check_function_bodies", Bool, "on", "Accepted; there are no function bodies."),
-    told("client_encoding", "client_encoding", Encoding, "UTF8", "The encoding of all text."),
-    plain("client_min_messages", Word(LEVELS), "notice", "Least level of notices sent."),
-    plain("constraint_exclusion", Word(&["partition", "on", "off"]), "partition", "Accepted."),
-    told("datestyle", "DateStyle", Kind::DateStyle, "ISO, MDY", "How dates are printed and read."),
-    plain("default_table_access_method", Fixed, "parquet", "How tables made here are stored."),
-    plain("default_tablespace", Text, "", "Accepted."),
-    plain("default_transaction_isolation", Word(ISOLATION), "read committed", "Accepted."),
-    told(
-        "default_transaction_read_only",
-        "default_transaction_read_only",
-        Bool,
-        "off",
-        "Accepted.",
-    ),
-    plain("default_transaction_deferrable", Bool, "off", "Accepted."),
-    plain("extra_float_digits", Integer(-15, 3), "1", "Digits of floats beyond the usual."),
-    plain(
-        "idle_in_transaction_session_timeout",
-        Millis,
-        "0",
-        "Ends a session idle in a transaction.",
-    ),
-    plain("idle_session_timeout", Millis, "0", "Ends an idle session."),
-    told("in_hot_standby", "in_hot_standby", Fixed, "off", "Never."),
-    told("integer_datetimes", "integer_datetimes", Fixed, "on", "Always."),
-    told(
-        "intervalstyle",
-        "IntervalStyle",
-        Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
-        "postgres",
-        "How intervals are printed.",
-    ),
-    told("is_superuser", "is_superuser", Fixed, "off", "Whether the role may do everything."),
-    plain("jit", Bool, "off", "Accepted."),
-    plain("lc_collate", Fixed, "C", "Text compares by its bytes."),
-    plain("lc_ctype", Fixed, "C.UTF-8", "Classes of characters."),
-    plain("lc_messages", Text, "C", "Accepted."),
-    plain("lc_monetary", Text, "C", "Accepted."),
-    plain("lc_numeric", Text, "C", "Accepted."),
-    plain("lc_time", Text, "C", "Accepted."),
-    plain("lock_timeout", Millis, "0", "Accepted; nothing is locked."),
-    plain("max_connections", Fixed, "10000", "Sessions at the same time."),
-    plain("max_identifier_length", Fixed, "63", "Bytes of a name."),
-    plain("max_index_keys", Fixed, "32", "There are no indexes."),
-    plain(
-        "mobula.broadcast_bytes",
-        Bytes(1 << 30),
-        "4MB",
-        "Size of a build side that staged tasks read whole, at most, when it is found small.",
-    ),
-    plain(
-        "mobula.local_threshold",
-        Bytes(1 << 60),
-        "64MB",
-        "Size of files; on Ray, a query that reads less runs in the server.",
-    ),
-    plain("mobula.max_cpus", Integer(0, 1 << 20), "0", "CPUs a query has at a time; 0: all."),
-    plain(
-        "mobula.max_scan_bytes",
-        Bytes(1 << 60),
-        "0",
-        "Size of files that one query may read; 0: any.",
-    ),
-    plain("mobula.runner", Word(&["local", "staged", "ray"]), "local", "What runs queries."),
-    plain("mobula.lose_outputs", Bool, "off", "Loses outputs of staged tasks; a test."),
-    plain("mobula.repeat_tasks", Bool, "off", "Runs staged tasks twice; compares."),
-    plain("mobula.stage_tasks", Integer(0, 1_024), "0", "Tasks of a stage, at most; 0: by slots."),
-    plain("mobula.task_partitions", Integer(0, 256), "0", "Partitions of a task; 0: by slots."),
-    plain("port", Fixed, "5432", "Where the server listens."),
-    plain("quote_all_identifiers", Bool, "off", "Accepted."),
-    plain("row_security", Bool, "on", "Accepted."),
-    plain("role", Fixed, "none", "What SET ROLE chose."),
-    told("search_path", "search_path", Text, "\"$user\", public", "Where names are looked up."),
-    told("server_encoding", "server_encoding", Fixed, "UTF8", "The encoding of all text."),
-    told("server_version", "server_version", Fixed, SERVER_VERSION, "The PostgreSQL behaved as."),
-    plain("server_version_num", Fixed, "160003", "The same as a number."),
-    told("session_authorization", "session_authorization", Fixed, "", "The role that logged in."),
-    plain("ssl", Fixed, "off", "Whether TLS is offered."),
-    told(
-        "standard_conforming_strings",
-        "standard_conforming_strings",
-        Fixed,
-        "on",
-        "A backslash is a character.",
-    ),
-    plain("statement_timeout", Millis, "0", "Cancels a statement."),
-    plain("synchronize_seqscans", Bool, "on", "Accepted."),
-    plain(
-        "synchronous_commit",
-        Word(&["on", "off", "local", "remote_write", "remote_apply"]),
-        "on",
-        "Accepted; every change is durable.",
-    ),
-    told("timezone", "TimeZone", Zone, "Etc/UTC", "The session's time zone."),
-    plain("transaction_deferrable", Bool, "off", "Accepted."),
-    plain("transaction_isolation", Word(ISOLATION), "read committed", "Accepted."),
-    plain("transaction_read_only", Bool, "off", "Accepted."),
-    plain("transaction_timeout", Millis, "0", "Accepted."),
-    plain("wal_level", Fixed, "replica", "There is no log."),
-    plain("work_mem", Text, "4MB", "Accepted; memory is shared by all queries."),
-    plain("xmloption", Word(&["content", "document"]), "content", "Accepted."),
-];
+pub static VARIABLES: LazyLock<Vec<Variable>> = LazyLock::new(|| {
+    let filed = |variable: &Variable| match described::FILED.get(variable.name) {
+        Some(filed) => Variable { category: filed.category, context: filed.context, ..*variable },
+        None => *variable,
+    };
+    let mut all: Vec<_> = table::TABLE.iter().map(filed).chain(described::variables()).collect();
+    all.sort_unstable_by_key(|variable| variable.name);
+    all
+});
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Variable>> =
+    LazyLock::new(|| VARIABLES.iter().map(|variable| (variable.name, variable)).collect());
+
+/// Prefixes of names that no client can make a setting of its own with.
+const RESERVED: [&str; 3] = ["mobula", "datafusion", "ray"];
+/// Of the name of a client's own setting.
+const NAME_MAX_BYTES: usize = 256;
 
 /// A setting by its name, in any case.
 ///
 /// # Errors
 /// 42704, with the nearest name as a hint.
 pub fn find(name: &str) -> PgResult<&'static Variable> {
+    if let Some(variable) = BY_NAME.get(name) {
+        return Ok(variable);
+    }
     let lower = name.to_lowercase();
     let lower = match lower.as_str() {
         "time zone" | "time.zone" => "timezone",
         other => other,
     };
-    VARIABLES.iter().find(|variable| variable.name == lower).ok_or_else(|| {
-        let message = format!("unrecognized configuration parameter \"{name}\"");
-        let error = PgError::new(SqlState::UndefinedObject, message);
+    BY_NAME.get(lower).copied().ok_or_else(|| {
+        let error = unknown(name);
         let names = VARIABLES.iter().map(|variable| variable.name.to_owned());
         match planner::resolve::nearest(lower, names) {
             Some(near) => error.hint(format!("Perhaps you meant \"{near}\".")),
@@ -202,175 +106,239 @@ pub fn find(name: &str) -> PgResult<&'static Variable> {
     })
 }
 
+/// 42704.
+pub fn unknown(name: &str) -> PgError {
+    let message = format!("unrecognized configuration parameter \"{name}\"");
+    PgError::new(SqlState::UndefinedObject, message)
+}
+
+/// The name, in lower case, of a setting of a client's own: `app.user`.
+pub fn own_name(name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    let is_word = |part: &str| {
+        let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_') && part.chars().all(plain)
+    };
+    let (first, rest) = lower.split_once('.')?;
+    let fits = lower.len() <= NAME_MAX_BYTES && !RESERVED.contains(&first);
+    (fits && is_word(first) && rest.split('.').all(is_word)).then_some(lower)
+}
+
 impl Variable {
     /// Refuses to change what is fixed.
     ///
     /// # Errors
     /// 55P02.
     pub fn changeable(&self) -> PgResult<()> {
-        if !matches!(self.kind, Fixed) {
+        if !matches!(self.kind, Kind::Fixed) {
             return Ok(());
         }
         let message = format!("parameter \"{}\" cannot be changed", self.name);
         Err(PgError::new(SqlState::CantChangeRuntimeParam, message))
     }
 
-    /// The value as it is stored and shown; none when it cannot be.
-    pub fn normalized(&self, value: &str) -> Option<String> {
-        let value = value.trim();
-        let lower = value.to_lowercase();
-        match self.kind {
-            Bool => match lower.as_str() {
-                "on" | "true" | "yes" | "1" | "t" | "y" => Some("on".to_owned()),
-                "off" | "false" | "no" | "0" | "f" | "n" => Some("off".to_owned()),
-                _ => None,
-            },
-            Integer(least, most) => {
-                let number: i64 = value.parse().ok()?;
-                (least..=most).contains(&number).then(|| number.to_string())
-            }
-            Millis => parse_millis(value).map(|millis| show(millis, MILLIS)),
-            Bytes(most) => {
-                parse_bytes(value).filter(|bytes| *bytes <= most).map(|bytes| show(bytes, BYTES))
-            }
-            Word(words) => words.contains(&lower.as_str()).then_some(lower),
-            Text => Some(value.to_owned()),
-            Zone => zone(value),
-            Kind::DateStyle => date_style(&lower),
-            Encoding => {
-                let plain = lower.replace(['-', '_', '\'', '"'], "");
-                let known = ["utf8", "unicode", "sqlascii"].contains(&plain.as_str());
-                known.then(|| "UTF8".to_owned())
-            }
-            Fixed => None,
+    /// Refuses to change what is for superusers.
+    ///
+    /// # Errors
+    /// 42501.
+    pub fn permitted(&self, is_superuser: bool) -> PgResult<()> {
+        if is_superuser || self.context != "superuser" {
+            return Ok(());
         }
+        let message = format!("permission denied to set parameter \"{}\"", self.name);
+        Err(PgError::new(SqlState::InsufficientPrivilege, message))
+    }
+
+    /// The value as it is stored and shown.
+    ///
+    /// # Errors
+    /// 22023 for one that it cannot have, 0A000 for one that would have to change something.
+    pub fn checked(&self, value: &str) -> PgResult<String> {
+        if let Some(value) = self.kind.normalized(value, self.default) {
+            return Ok(value);
+        }
+        let name = self.name;
+        if matches!(self.kind, Kind::Only) {
+            let what = format!("the value \"{value}\" of parameter \"{name}\"");
+            return Err(PgError::unsupported(what));
+        }
+        if let Some(message) = self.outside(value) {
+            return Err(PgError::new(SqlState::InvalidParameterValue, message));
+        }
+        let message = format!("invalid value for parameter \"{name}\": \"{value}\"");
+        let error = PgError::new(SqlState::InvalidParameterValue, message);
+        Err(match self.available() {
+            Some(values) => error.hint(format!("Available values: {values}.")),
+            None => error,
+        })
+    }
+
+    /// What is wrong with a number, when it is only its size.
+    fn outside(&self, value: &str) -> Option<String> {
+        let (least, most) = self.range()?;
+        let number = match self.kind {
+            Kind::Amount(measure, ..) => format!("{} {}", measure.parse(value)?, measure.unit),
+            Kind::Integer(..) => value.trim().parse::<i64>().ok()?.to_string(),
+            _ => real(value.trim().parse().ok()?),
+        };
+        Some(format!(
+            "{number} is outside the valid range for parameter \"{}\" ({least} .. {most})",
+            self.name
+        ))
     }
 
     /// The words it may be, for a hint.
-    pub fn available(&self) -> Option<String> {
+    fn available(&self) -> Option<String> {
         match self.kind {
-            Word(words) => Some(words.join(", ")),
-            Encoding => Some("UTF8".to_owned()),
-            Millis => Some(in_units(&[MICROS, MILLIS])),
-            Bytes(_) => Some(in_units(&[BYTES])),
+            Kind::Word(words) => Some(words.join(", ")),
+            Kind::Encoding => Some("UTF8".to_owned()),
+            Kind::Amount(measure, ..) => Some(measure.hint()),
             _ => None,
         }
     }
 
     /// A value as pg_settings shows it: what has a unit is a number of that one.
-    pub fn in_unit(&self, value: &str) -> (String, Option<&'static str>) {
-        let (number, unit) = match self.kind {
-            Millis => (parse_millis(value), Some("ms")),
-            Bytes(_) => (parse_bytes(value), Some("B")),
-            _ => (None, None),
-        };
-        (number.map_or_else(|| value.to_owned(), |number| number.to_string()), unit)
+    pub fn in_unit(&self, value: &str) -> String {
+        match self.kind {
+            Kind::Amount(measure, ..) => measure.parse(value).map(|number| number.to_string()),
+            _ => None,
+        }
+        .unwrap_or_else(|| value.to_owned())
+    }
+
+    /// The unit of that number.
+    pub fn unit(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Amount(measure, ..) => Some(measure.unit),
+            _ => None,
+        }
+    }
+
+    /// The least and the largest value, for pg_settings.
+    pub fn range(&self) -> Option<(String, String)> {
+        match self.kind {
+            Kind::Integer(least, most) | Kind::Amount(_, least, most) => {
+                Some((least.to_string(), most.to_string()))
+            }
+            Kind::Real(least, most) => Some((least.to_string(), real(most))),
+            _ => None,
+        }
+    }
+
+    /// The words it may be, for pg_settings.
+    pub fn words(&self) -> Option<&'static [&'static str]> {
+        if let Kind::Word(words) = self.kind { Some(words) } else { None }
     }
 
     /// PostgreSQL's word for its type, for pg_settings.
     pub fn type_word(&self) -> &'static str {
         match self.kind {
-            Bool => "bool",
-            Integer(..) | Millis | Bytes(_) => "integer",
-            Word(_) => "enum",
+            Kind::Bool => "bool",
+            Kind::Integer(..) | Kind::Amount(..) => "integer",
+            Kind::Real(..) => "real",
+            Kind::Word(_) => "enum",
             _ => "string",
         }
     }
 }
 
-fn zone(value: &str) -> Option<String> {
-    if value.eq_ignore_ascii_case("default") || value.eq_ignore_ascii_case("local") {
-        return Some("Etc/UTC".to_owned());
-    }
-    session_zone(value).map(|(_, name)| name)
+fn real(number: f64) -> String {
+    if number.abs() < 1e15 { number.to_string() } else { format!("{number:e}").replace('e', "e+") }
 }
 
-/// A zone by its name in any case, or by its offset from UTC in hours, with the name to show.
-pub fn session_zone(value: &str) -> Option<(SessionZone, String)> {
-    let named = |zone: &&chrono_tz::Tz| zone.name().eq_ignore_ascii_case(value);
-    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(named) {
-        return Some((SessionZone::Named(*zone), zone.name().to_owned()));
-    }
-    let seconds = offset_seconds(value)?;
-    let offset = chrono::FixedOffset::east_opt(seconds)?;
-    // PostgreSQL shows an offset as a POSIX zone, whose sign is the other way round.
-    Some((SessionZone::Fixed(offset), value.to_owned()))
-}
-
-/// "+05:30", "-8", "5.5" as seconds east of UTC.
-fn offset_seconds(value: &str) -> Option<i32> {
-    let (sign, digits) = match value.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, value.strip_prefix('+').unwrap_or(value)),
-    };
-    let (hours, minutes) = match digits.split_once(':') {
-        Some((hours, minutes)) => (hours.parse().ok()?, minutes.parse().ok()?),
-        None => (digits.parse::<f64>().ok()?, 0.0),
-    };
-    let seconds: f64 = (hours * 60.0 + minutes) * 60.0;
-    (0.0..86_400.0).contains(&seconds).then_some(sign * seconds as i32)
-}
-
-fn date_style(value: &str) -> Option<String> {
-    let (mut style, mut order) = ("ISO", "MDY");
-    for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        match word {
-            "iso" => style = "ISO",
-            "sql" => style = "SQL",
-            "postgres" => style = "Postgres",
-            "german" => style = "German",
-            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
-            "default" => (style, order) = ("ISO", "MDY"),
-            _ => return None,
+impl Kind {
+    /// A value as it is stored and shown; none when it cannot be.
+    fn normalized(self, value: &str, default: &str) -> Option<String> {
+        let value = value.trim();
+        let lower = value.to_lowercase();
+        match self {
+            Self::Bool => on_or_off(&lower).map(str::to_owned),
+            Self::Integer(least, most) => {
+                let number: i64 = value.parse().ok()?;
+                (least..=most).contains(&number).then(|| number.to_string())
+            }
+            Self::Real(least, most) => {
+                let number: f64 = value.parse().ok()?;
+                (least..=most).contains(&number).then(|| real(number))
+            }
+            Self::Amount(measure, least, most) => {
+                let number = measure.parse(value)?;
+                (least..=most).contains(&number).then(|| measure.show(number))
+            }
+            Self::Word(words) if words.contains(&lower.as_str()) => Some(lower),
+            Self::Word(words) => {
+                on_or_off(&lower).filter(|word| words.contains(word)).map(str::to_owned)
+            }
+            Self::Text => Some(value.to_owned()),
+            Self::Zone => zone(value),
+            Self::DateStyle => date_style(&lower),
+            Self::Encoding => {
+                let plain = lower.replace(['-', '_', '\'', '"'], "");
+                let known = ["utf8", "unicode", "sqlascii"].contains(&plain.as_str());
+                known.then(|| "UTF8".to_owned())
+            }
+            Self::Only => {
+                let given = on_or_off(&lower).unwrap_or(&lower);
+                default.eq_ignore_ascii_case(given).then(|| default.to_owned())
+            }
+            Self::Fixed => None,
         }
     }
-    Some(format!("{style}, {order}"))
 }
 
-/// Units of a setting; the first is the one that it is counted in, and may be left out.
-type Units = &'static [(&'static str, u64)];
-
-const MICROS: Units = &[("us", 1)];
-const MILLIS: Units =
-    &[("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-const BYTES: Units =
-    &[("B", 1), ("kB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1 << 40)];
-
-/// "2s", "500ms", "1min", "100" as milliseconds.
-pub fn parse_millis(value: &str) -> Option<u64> {
-    let millis =
-        parse(value, MILLIS).or_else(|| parse(value, MICROS).map(|micros| micros / 1_000.0))?;
-    (millis.round() <= f64::from(i32::MAX)).then_some(millis.round() as u64)
+fn on_or_off(lower: &str) -> Option<&'static str> {
+    match lower {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some("on"),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some("off"),
+        _ => None,
+    }
 }
 
 /// "64MB", "1.5GB", "100" as bytes.
 pub fn parse_bytes(value: &str) -> Option<u64> {
-    parse(value, BYTES).map(|bytes| bytes.round() as u64)
+    BYTES.parse(value).and_then(|bytes| u64::try_from(bytes).ok())
 }
 
-fn parse(value: &str, units: Units) -> Option<f64> {
-    let value = value.trim();
-    let split = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
-    let (number, unit) = value.split_at(split);
-    let unit = unit.trim();
-    let known =
-        units.iter().find(|(name, factor)| *name == unit || unit.is_empty() && *factor == 1);
-    known.and_then(|(_, factor)| Some(number.parse::<f64>().ok()? * *factor as f64))
+/// "2s", "500ms", "1min", "100" as milliseconds; below zero for some that are off.
+pub fn parse_millis(value: &str) -> Option<i64> {
+    MILLIS.parse(value)
 }
 
-/// The largest unit without a rest, as PostgreSQL prints it.
-fn show(number: u64, units: Units) -> String {
-    let whole = |(_, factor): &&(&str, u64)| number > 0 && number.is_multiple_of(*factor);
-    match units.iter().rev().find(whole) {
-        Some((unit, factor)) => format!("{}{unit}", number / factor),
-        None => "0".to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_clients_have_a_point() {
+        assert_eq!(own_name("App.User_Id").as_deref(), Some("app.user_id"));
+        assert_eq!(own_name("request.jwt.claims").as_deref(), Some("request.jwt.claims"));
+        for name in ["plain", ".x", "x.", "1.2", "a.b c", "datafusion.runtime", "mobula.nope"] {
+            assert_eq!(own_name(name), None, "{name}");
+        }
     }
-}
 
-/// For a hint.
-fn in_units(units: &[Units]) -> String {
-    let names: Vec<_> = units.iter().copied().flatten().map(|(name, _)| *name).collect();
-    format!("a number and one of {}", names.join(", "))
+    #[test]
+    fn what_a_value_may_be() {
+        let checked = |name, value| find(name).and_then(|variable| variable.checked(value));
+        for (name, value, shown) in [
+            ("work_mem", "65536", "64MB"),
+            ("jit", "YES", "on"),
+            ("synchronous_commit", "true", "on"),
+            ("random_page_cost", "1.10", "1.1"),
+            ("standard_conforming_strings", "true", "on"),
+        ] {
+            assert_eq!(checked(name, value).as_deref(), Ok(shown), "{name}");
+        }
+        for (name, value, state) in [
+            ("work_mem", "1kB", SqlState::InvalidParameterValue),
+            ("geqo_effort", "11", SqlState::InvalidParameterValue),
+            ("transform_null_equals", "on", SqlState::FeatureNotSupported),
+            ("nope", "on", SqlState::UndefinedObject),
+        ] {
+            assert_eq!(checked(name, value).expect_err(name).state, state, "{name}");
+        }
+        let error = checked("work_mem", "1kB").expect_err("too small");
+        let words = "1 kB is outside the valid range for parameter \"work_mem\" (64 .. 2147483647)";
+        assert_eq!(error.message, words);
+    }
 }

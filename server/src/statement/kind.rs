@@ -54,7 +54,8 @@ fn of_sql(statement: &Statement) -> Kind {
         | Statement::Declare { .. }
         | Statement::Fetch { .. }
         | Statement::LISTEN { .. }
-        | Statement::UNLISTEN { .. } => Kind::Session,
+        | Statement::UNLISTEN { .. }
+        | Statement::NOTIFY { .. } => Kind::Session,
         Statement::CreateSchema { .. } => Kind::Definition("CREATE SCHEMA"),
         Statement::CreateView(_) => Kind::Definition("CREATE VIEW"),
         Statement::Drop { .. } => Kind::Definition("DROP"),

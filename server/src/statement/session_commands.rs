@@ -16,7 +16,7 @@ use super::Outcome;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::Snapshot;
 use crate::rights::Rights;
-use crate::session::variables::{VARIABLES, Variable};
+use crate::session::settings::{Shown, check};
 use crate::session::{Session, Transaction};
 
 /// Runs a statement on the session.
@@ -44,8 +44,6 @@ pub fn run(session: &mut Session, statement: &Parsed) -> PgResult<Outcome> {
         }
         Statement::Commit { chain, .. } => end(session, true, *chain),
         Statement::Rollback { chain, savepoint: None } => end(session, false, *chain),
-        Statement::LISTEN { .. } => Ok(Outcome::done("LISTEN")),
-        Statement::UNLISTEN { .. } => Ok(Outcome::done("UNLISTEN")),
         other => {
             let parsed = Parsed::Statement(Box::new(other.clone()));
             Err(PgError::unsupported(super::kind::words(&parsed)))
@@ -146,17 +144,18 @@ fn assign(session: &mut Session, name: &str, values: &[Expr], local: bool) -> Pg
         && word.quote_style.is_none()
         && word.value.eq_ignore_ascii_case("default")
     {
-        session.variables.reset(name)?;
+        session.variables.reset(name, local)?;
         return Ok(Outcome::done("SET"));
     }
-    crate::session::variables::find(name)?.changeable()?;
-    if local && session.status() == pgwire::messages::response::TransactionStatus::Idle {
+    let values = values.iter().map(plain_value).collect::<PgResult<Vec<_>>>()?.join(", ");
+    if local && session.transaction == Transaction::Idle {
+        // It changes nothing, but has to make sense.
+        check(name, &values, true)?;
         let message = "SET LOCAL can only be used in transaction blocks";
         let warning = PgError::warning(SqlState::NoActiveSqlTransaction, message);
         return Ok(Outcome::noticed("SET", Some(warning)));
     }
-    let values = values.iter().map(plain_value).collect::<PgResult<Vec<_>>>()?;
-    session.variables.set(name, &values.join(", "), local)?;
+    session.variables.set(name, &values, local)?;
     Ok(Outcome::done("SET"))
 }
 
@@ -201,7 +200,7 @@ fn reset(session: &mut Session, name: &str) -> PgResult<Outcome> {
     if name.eq_ignore_ascii_case("all") {
         session.variables.reset_all();
     } else {
-        session.variables.reset(name.trim_matches('"'))?;
+        session.variables.reset(name.trim_matches('"'), false)?;
     }
     Ok(Outcome::done("RESET"))
 }
@@ -215,25 +214,25 @@ fn show(session: &Session, words: &str) -> PgResult<Outcome> {
         "session authorization" => "session_authorization",
         other => other,
     };
-    let variable = crate::session::variables::find(&name.replace(' ', "."))?;
-    let value = session.variables.get(variable);
-    Outcome::table("SHOW", &[(shown_name(variable), vec![Some(value)])])
-}
-
-fn shown_name(variable: &Variable) -> &'static str {
-    variable.reported.unwrap_or(variable.name)
+    let name = name.replace(' ', ".");
+    let value = session.variables.show(&name)?;
+    let known = crate::session::variables::find(&name).ok();
+    let title = known.and_then(|variable| variable.reported).unwrap_or(&name);
+    Outcome::table("SHOW", &[(title, vec![Some(value)])])
 }
 
 fn show_all(session: &Session) -> PgResult<Outcome> {
-    let column = |value: fn(&Session, &Variable) -> String| {
-        VARIABLES.iter().map(|variable| Some(value(session, variable))).collect()
-    };
+    let all = session.variables.all();
+    let column =
+        |value: fn(&Shown) -> &str| all.iter().map(|shown| Some(value(shown).to_owned())).collect();
+    let name = |shown: &'_ Shown| shown.variable.and_then(|variable| variable.reported);
+    let names = all.iter().map(|shown| Some(name(shown).unwrap_or(shown.name.as_ref()).to_owned()));
     Outcome::table(
         "SHOW",
         &[
-            ("name", column(|_, variable| shown_name(variable).to_owned())),
-            ("setting", column(|session, variable| session.variables.get(variable))),
-            ("description", column(|_, variable| variable.about.to_owned())),
+            ("name", names.collect()),
+            ("setting", column(|shown| &shown.value)),
+            ("description", column(|shown| shown.variable.map_or("", |variable| variable.about))),
         ],
     )
 }

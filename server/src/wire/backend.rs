@@ -93,6 +93,17 @@ pub fn key_data(out: &mut BytesMut, pid: i32, secret: &[u8]) {
     out.put_slice(secret);
 }
 
+/// Appends a NotificationResponse: what session `pid` said on a channel.
+pub fn notification(out: &mut BytesMut, pid: i32, channel: &str, payload: &str) {
+    out.put_u8(b'A');
+    out.put_i32(4 + 4 + channel.len() as i32 + 1 + payload.len() as i32 + 1);
+    out.put_i32(pid);
+    for text in [channel, payload] {
+        out.put_slice(text.as_bytes());
+        out.put_u8(0);
+    }
+}
+
 /// Appends a NegotiateProtocolVersion: the newest minor version, and options not known here.
 pub fn negotiate_version(out: &mut BytesMut, minor: u16, unknown: &[String]) {
     out.put_u8(b'v');

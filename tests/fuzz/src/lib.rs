@@ -19,7 +19,7 @@ mod stand_ins;
 pub mod stream;
 pub mod wire;
 
-pub use stand_ins::{auth, cancel, depth, messages, server, session, shared, tls};
+pub use stand_ins::{auth, cancel, depth, messages, server, session, sessions, shared, tls};
 
 /// The server's `error.rs`, without what knows DataFusion (see `build.rs`).
 pub mod error {

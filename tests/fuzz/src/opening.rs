@@ -47,7 +47,17 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     assert!(reader.buffered() <= PRE_AUTH_MAX_BYTES, "held before the startup packet");
     let (mut reader, mut writer) = reader.split();
-    let login = login::log_in(shared, &mut reader, &mut writer, certificate, peer).await;
+    let mut attempt = login::Attempt::default();
+    let login = login::log_in(
+        shared,
+        &mut reader,
+        &mut writer,
+        certificate,
+        (peer, None),
+        &mut attempt,
+    );
+    let login = login.await;
+    assert!(attempt.method.is_empty() || !attempt.user.is_empty(), "who proves it is known");
     assert!(reader.buffered() <= PRE_AUTH_MAX_BYTES, "held at the end of the login");
     match login {
         Ok(Some(_)) => End::Session,
@@ -55,6 +65,9 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
         Err(error) => End::Refused(error),
     }
 }
+
+/// As in `net.rs`.
+type Ends = (SocketAddr, Option<SocketAddr>);
 
 /// As in `net.rs`.
 async fn send<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> PgResult<()> {

@@ -80,15 +80,33 @@ pub mod auth {
     }
 }
 
-/// Registrations and cancel requests.
-pub mod cancel {
-    use super::{PgError, SqlState};
+/// Sessions among each other.
+pub mod sessions {
+    use std::net::SocketAddr;
+
+    /// Who logs in.
+    #[expect(missing_docs)]
+    pub struct Who {
+        pub user: String,
+        pub peer: SocketAddr,
+        pub local: Option<SocketAddr>,
+        pub is_encrypted: bool,
+    }
 
     /// A session's place.
-    pub struct Registration {
+    pub struct Registration;
+
+    impl Registration {
         /// Its number.
-        pub pid: i32,
+        pub fn pid(&self) -> i32 {
+            1
+        }
     }
+}
+
+/// Why sessions end.
+pub mod cancel {
+    use super::{PgError, SqlState};
 
     /// Why a session ends.
     pub enum Reason {
@@ -127,6 +145,25 @@ pub mod session {
         }
     }
 
+    /// What settings may be.
+    pub mod variables {
+        /// Of times.
+        pub mod amounts {
+            /// Milliseconds.
+            pub static MILLIS: Measure = Measure;
+
+            /// A unit.
+            pub struct Measure;
+
+            impl Measure {
+                /// A number as it is.
+                pub fn show(&self, number: i64) -> String {
+                    number.to_string()
+                }
+            }
+        }
+    }
+
     /// Settings.
     pub mod settings {
         use super::super::{PgError, PgResult, SqlState};
@@ -159,6 +196,8 @@ pub mod shared {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use super::sessions::{Registration, Who};
+
     /// The server's parts.
     pub struct Shared {
         /// Settings.
@@ -182,7 +221,8 @@ pub mod shared {
                 statement_timeout: Duration::ZERO,
                 idle_session_timeout: Duration::ZERO,
                 idle_in_transaction_session_timeout: Duration::ZERO,
-                listen: Listen { port: 5432 },
+                log_min_duration_statement: Threshold(None),
+                listen: Listen { host: String::new(), port: 5432 },
             };
             let sessions = Sessions::default();
             let tls = tls.then_some(super::tls::Tls);
@@ -198,11 +238,17 @@ pub mod shared {
         pub statement_timeout: Duration,
         pub idle_session_timeout: Duration,
         pub idle_in_transaction_session_timeout: Duration,
+        pub log_min_duration_statement: Threshold,
         pub listen: Listen,
     }
 
+    /// From when on.
+    pub struct Threshold(pub Option<Duration>);
+
     /// Where the server listens.
     pub struct Listen {
+        /// The address.
+        pub host: String,
         /// The port.
         pub port: u16,
     }
@@ -252,8 +298,9 @@ pub mod shared {
 
     impl Sessions {
         /// There is always room.
-        pub fn register(&self, _: usize, _: usize) -> Option<super::cancel::Registration> {
-            Some(super::cancel::Registration { pid: 1 })
+        pub fn register(&self, who: Who, _: usize, _: usize) -> Option<Registration> {
+            assert!(!who.user.is_empty() && who.local.is_none(), "nobody");
+            Some(Registration)
         }
 
         /// Notes it.

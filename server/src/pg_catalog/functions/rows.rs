@@ -8,9 +8,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, BooleanArray, Int64Array, StringArray};
+use datafusion::arrow::array::{
+    Array, AsArray, BooleanArray, Float64Array, Int64Array, StringArray,
+};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -27,6 +29,7 @@ pub(super) enum Kind {
     Text,
     Int,
     Bool,
+    Float,
     /// An object: its oid, or its name as SQL writes it.
     Object,
 }
@@ -38,6 +41,7 @@ pub(super) enum Arg<'a> {
     Text(&'a str),
     Int(i64),
     Bool(bool),
+    Float(f64),
 }
 
 impl Arg<'_> {
@@ -49,6 +53,11 @@ impl Arg<'_> {
     /// The number, or 0 for anything else.
     pub(super) fn int(&self) -> i64 {
         if let Arg::Int(value) = self { *value } else { 0 }
+    }
+
+    /// The number, or 0 for anything else.
+    pub(super) fn float(&self) -> f64 {
+        if let Arg::Float(value) = self { *value } else { 0.0 }
     }
 
     /// An oid given as a number, or 0, which no object has.
@@ -75,6 +84,8 @@ pub(super) struct Function {
     returns: &'static str,
     /// Called with a NULL, it answers NULL without being asked.
     strict: bool,
+    /// It does something, or sees what the statement has done: called when it runs, once a row.
+    volatile: bool,
     eval: Eval,
 }
 
@@ -85,13 +96,18 @@ pub(super) const fn strict(
     returns: &'static str,
     eval: Eval,
 ) -> Function {
-    Function { name, arguments, optional: 0, returns, strict: true, eval }
+    Function { name, arguments, optional: 0, returns, strict: true, volatile: false, eval }
 }
 
 impl Function {
     /// The same with so many arguments that may be left out.
     pub(super) const fn optional(self, optional: usize) -> Self {
         Self { optional, ..self }
+    }
+
+    /// The same, but called when the statement runs, for each row.
+    pub(super) const fn volatile(self) -> Self {
+        Self { volatile: true, ..self }
     }
 
     /// The same, but asked about NULLs too.
@@ -104,12 +120,12 @@ impl Function {
 pub(super) fn udf(function: &'static Function, view: Arc<CatalogView>) -> ScalarUDF {
     let required = function.arguments.len() - function.optional;
     // Stable, so that a call with constants is answered at planning and can be pushed down.
+    let volatility = if function.volatile { Volatility::Volatile } else { Volatility::Stable };
     let signature = match required {
-        0 => Signature::one_of(
-            vec![TypeSignature::Nullary, TypeSignature::UserDefined],
-            Volatility::Stable,
-        ),
-        _ => Signature::user_defined(Volatility::Stable),
+        0 => {
+            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::UserDefined], volatility)
+        }
+        _ => Signature::user_defined(volatility),
     };
     ScalarUDF::new_from_impl(RowFunction { function, signature, view })
 }
@@ -167,6 +183,7 @@ impl ScalarUDFImpl for RowFunction {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = constant && !self.function.volatile;
         let rows = if constant { 1 } else { args.number_rows };
         let columns = args.args.into_iter().zip(self.function.arguments);
         let columns = columns.map(|(arg, kind)| Column::new(arg.into_array(rows)?.as_ref(), *kind));
@@ -197,6 +214,7 @@ fn coerced(function: &str, given: &DataType, kind: Kind) -> Result<DataType> {
     match kind {
         Kind::Text if is_text || is_null => Ok(DataType::Utf8),
         Kind::Int if given.is_numeric() || is_text || is_null => Ok(DataType::Int64),
+        Kind::Float if given.is_numeric() || is_text || is_null => Ok(DataType::Float64),
         Kind::Bool if *given == DataType::Boolean || is_text || is_null => Ok(DataType::Boolean),
         Kind::Object if given.is_integer() => Ok(DataType::Int64),
         Kind::Object if is_text || is_null => Ok(DataType::Utf8),
@@ -209,6 +227,7 @@ enum Column {
     Text(StringArray),
     Int(Int64Array),
     Bool(BooleanArray),
+    Float(Float64Array),
 }
 
 impl Column {
@@ -218,6 +237,7 @@ impl Column {
             DataType::Utf8 => Column::Text(array.as_string::<i32>().clone()),
             DataType::Int64 => Column::Int(array.as_primitive::<Int64Type>().clone()),
             DataType::Boolean => Column::Bool(array.as_boolean().clone()),
+            DataType::Float64 => Column::Float(array.as_primitive::<Float64Type>().clone()),
             other => return internal_err!("no catalog function takes {other}"),
         })
     }
@@ -226,6 +246,7 @@ impl Column {
         match self {
             Column::Text(array) if array.is_valid(row) => Arg::Text(array.value(row)),
             Column::Int(array) if array.is_valid(row) => Arg::Int(array.value(row)),
+            Column::Float(array) if array.is_valid(row) => Arg::Float(array.value(row)),
             Column::Bool(array) if array.is_valid(row) => Arg::Bool(array.value(row)),
             _ => Arg::Null,
         }

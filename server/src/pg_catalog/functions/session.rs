@@ -1,13 +1,14 @@
 //! Functions about the server and the session that asks.
 //!
-//! In: the view. Out: its names, numbers and settings.
-//! Refuses to change a setting: `set_config` belongs to the session.
+//! In: the view. Out: its names and numbers.
+//! Refuses to do anything: what has an effect is in `effects`.
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 
-use datafusion::common::{Result, plan_err};
+use datafusion::common::Result;
 
-use super::rows::Kind::{Bool, Int, Text};
+use super::rows::Kind::{Bool, Int};
 use super::rows::{Arg, Function, strict};
 use crate::pg_catalog::CatalogView;
 use crate::pg_catalog::cells::Cell;
@@ -38,16 +39,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("txid_current_if_assigned", &[], "int8", null),
     strict("pg_my_temp_schema", &[], "oid", |_, _| Ok(0.into())),
     strict("pg_is_other_temp_schema", &[Int], "bool", |_, _| Ok(false.into())),
-    strict("inet_server_addr", &[], "inet", null),
-    strict("inet_server_port", &[], "int4", null),
-    strict("inet_client_addr", &[], "inet", null),
-    strict("inet_client_port", &[], "int4", null),
+    strict("inet_server_addr", &[], "inet", |view, _| Ok(address(local(view)))),
+    strict("inet_server_port", &[], "int4", |view, _| Ok(port(local(view)))),
+    strict("inet_client_addr", &[], "inet", |view, _| Ok(address(peer(view)))),
+    strict("inet_client_port", &[], "int4", |view, _| Ok(port(peer(view)))),
     strict("pg_jit_available", &[], "bool", |_, _| Ok(false.into())),
-    strict("pg_advisory_unlock_all", &[], "void", |_, _| Ok("".into())),
     strict("pg_blocking_pids", &[Int], "_int4", |_, _| Ok(Cell::List(vec![]))),
     strict("getdatabaseencoding", &[], "name", |_, _| Ok("UTF8".into())),
     strict("pg_client_encoding", &[], "name", |_, _| Ok("UTF8".into())),
-    strict("current_setting", &[Text, Bool], "text", current_setting).optional(1),
 ];
 
 /// When the first session looked, which is when the server began to serve.
@@ -93,11 +92,18 @@ fn current_schemas(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
     Ok(Cell::List(names))
 }
 
-fn current_setting(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
-    let name = args[0].text();
-    match view.setting(name) {
-        Some(value) => Ok(value.into()),
-        None if args.get(1).is_some_and(Arg::is_true) => Ok(Cell::Null),
-        None => plan_err!("unrecognized configuration parameter \"{name}\""),
-    }
+fn peer(view: &CatalogView) -> Option<SocketAddr> {
+    view.link.member().ok().map(|member| member.who.peer)
+}
+
+fn local(view: &CatalogView) -> Option<SocketAddr> {
+    view.link.member().ok().and_then(|member| member.who.local)
+}
+
+fn address(end: Option<SocketAddr>) -> Cell {
+    end.map(|end| end.ip().to_canonical().to_string()).into()
+}
+
+fn port(end: Option<SocketAddr>) -> Cell {
+    end.map(|end| i32::from(end.port())).into()
 }

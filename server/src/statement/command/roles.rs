@@ -10,7 +10,7 @@ use crate::encode::{Format, FormatOptions};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::meta::{Change, DropRelation, Oid, RelationKind, RoleChange, Secret, Snapshot};
 use crate::params::decode_param;
-use crate::session::settings::check_value;
+use crate::session::settings::{check, stored_name};
 use crate::types::oid;
 
 pub(super) async fn create(
@@ -86,20 +86,20 @@ pub(super) async fn set(
     };
     let oid = role(context, name)?;
     admit_alter(context, oid)?;
-    let value = match (setting, value) {
-        (Some(setting), SettingValue::Text(text)) => Some(check_value(setting, text)?),
+    let setting = setting.map(stored_name).transpose()?;
+    let value = match (&setting, value) {
+        (Some(setting), SettingValue::Text(text)) => {
+            Some(check(setting, text, context.scope.rights.is_superuser())?.1)
+        }
         (Some(setting), SettingValue::Current) => {
             let mut settings = context.scope.settings.iter();
-            settings.find(|(name, _)| name == setting).map(|(_, value)| value.clone())
+            settings.find(|shown| shown.name == *setting).map(|shown| shown.value.to_string())
         }
         _ => None,
     };
-    let setting = match setting {
-        Some(setting) => Some(crate::session::variables::find(setting)?.name),
-        None => None,
-    };
     let name = context.scope.snapshot.role_name(oid);
-    let set = context.change(move |now| now.set_for_role(&name, setting, value.as_deref()));
+    let set =
+        context.change(move |now| now.set_for_role(&name, setting.as_deref(), value.as_deref()));
     set.await.map(notices)
 }
 
