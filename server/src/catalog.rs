@@ -21,6 +21,7 @@ use planner::tables::{self, FileTable};
 pub use columns::{decode_columns, encode_columns};
 pub use view::{Definition, view_of};
 
+use crate::encode::OidNames;
 use crate::error::{PgError, SqlState};
 use crate::meta::{Oid, Relation, RelationKind, Snapshot};
 use crate::pg_catalog::{self, CatalogView};
@@ -79,6 +80,7 @@ pub struct StatementCatalog<'a> {
 
 /// Built when a statement names something of it.
 struct System {
+    view: Arc<CatalogView>,
     pg_catalog: Arc<dyn SchemaProvider>,
     information_schema: Arc<dyn SchemaProvider>,
     functions: HashMap<String, Arc<ScalarUDF>>,
@@ -128,10 +130,16 @@ impl<'a> StatementCatalog<'a> {
             };
             System {
                 pg_catalog: pg_catalog::pg_catalog_schema(Arc::clone(&view)),
-                information_schema: pg_catalog::information_schema(view),
+                information_schema: pg_catalog::information_schema(Arc::clone(&view)),
+                view,
                 functions: functions.into_iter().flat_map(named).collect(),
             }
         })
+    }
+
+    /// What oids are called in this session.
+    pub fn oid_names(&self) -> Arc<dyn OidNames> {
+        Arc::clone(&self.system().view) as _
     }
 
     async fn open(&self, relation: &Arc<Relation>) -> Result<Arc<dyn TableProvider>> {

@@ -7,6 +7,7 @@
 //! `calendar`, `datetime` and `interval`.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::{Array, RecordBatch};
@@ -24,11 +25,13 @@ mod interval;
 mod json;
 mod number;
 mod numeric;
+mod oid_names;
 mod options;
 mod scalar;
 mod temporal;
 
 pub(crate) use datetime::{DAY_MICROS, EPOCH_DAYS};
+pub use oid_names::{OidNames, named, named_type};
 pub use options::{DateOrder, DateStyle, Format, FormatOptions, IntervalStyle, SessionZone};
 pub(crate) use scalar::{parse_uuid, put_uuid};
 
@@ -92,6 +95,7 @@ pub fn encode_value_text(
 pub struct RowEncoder {
     columns: Vec<(u32, Format)>,
     options: FormatOptions,
+    names: Option<Arc<dyn OidNames>>,
 }
 
 impl RowEncoder {
@@ -117,7 +121,12 @@ impl RowEncoder {
             (pg_type_of(field).oid, format)
         };
         let columns = fields.iter().map(AsRef::as_ref).enumerate().map(column).collect();
-        Ok(Self { columns, options: *options })
+        Ok(Self { columns, options: *options, names: None })
+    }
+
+    /// The same with names for what prints as one.
+    pub fn with_names(self, names: Option<Arc<dyn OidNames>>) -> Self {
+        Self { names, ..self }
     }
 
     /// Appends a DataRow for each of these rows of a batch. After an error `out` ends with the last
@@ -150,7 +159,10 @@ impl RowEncoder {
         columns
             .map(|((oid, format), array)| {
                 // Sliced first, so that a small range of a large batch is cheap to bind.
-                let array = array.slice(rows.start, rows.len());
+                let mut array = array.slice(rows.start, rows.len());
+                if let (Format::Text, Some(names)) = (format, &self.names) {
+                    array = named(array, *oid, names.as_ref());
+                }
                 bind(array.as_ref(), *oid, &Binding::new(*format, &self.options))
             })
             .collect()

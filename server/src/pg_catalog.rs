@@ -20,6 +20,8 @@ mod cells;
 mod dynamic;
 mod functions;
 mod information;
+mod information_rights;
+mod information_routines;
 mod layout;
 mod live;
 mod lookup;
@@ -28,6 +30,7 @@ mod ray_state;
 mod relation_rows;
 mod server_rows;
 mod static_rows;
+mod table_stats;
 #[cfg(test)]
 mod tests;
 mod type_names;

@@ -8,7 +8,7 @@ use datafusion::common::Result;
 
 use super::cells::{self, Sparse};
 use super::layout::{PG_CATALOG, SystemRelation};
-use super::{CatalogView, information, relation_rows, server_rows};
+use super::{CatalogView, information, relation_rows, server_rows, table_stats};
 
 /// The rows of `relation` that come from the view.
 pub(super) fn batch(relation: &SystemRelation, view: &CatalogView) -> Result<Option<RecordBatch>> {
@@ -36,6 +36,7 @@ fn pg_catalog<'a>(name: &str, view: &'a CatalogView) -> Option<Vec<Sparse<'a>>> 
         "pg_stat_database" => server_rows::pg_stat_database(view),
         "pg_timezone_names" => server_rows::pg_timezone_names(),
         "pg_user" => server_rows::pg_user(view),
-        _ => return None,
+        "pg_group" => server_rows::pg_group(view),
+        other => return table_stats::rows(other, view),
     })
 }

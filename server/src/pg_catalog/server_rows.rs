@@ -71,6 +71,15 @@ pub(super) fn pg_user(view: &CatalogView) -> Vec<Sparse<'_>> {
     view.roles.iter().filter(|row| row.login).map(shown).collect()
 }
 
+/// `pg_group`: roles that cannot log in. None has members here.
+pub(super) fn pg_group(view: &CatalogView) -> Vec<Sparse<'_>> {
+    let shown = |row: &RoleRow| -> Sparse<'static> {
+        let name = ("groname", row.name.clone().into());
+        vec![name, ("grosysid", row.oid.into()), ("grolist", Cell::List(vec![]))]
+    };
+    view.roles.iter().filter(|row| !row.login).map(shown).collect()
+}
+
 /// `pg_shadow`, whose passwords nobody sees either.
 pub(super) fn pg_shadow(view: &CatalogView) -> Vec<Sparse<'_>> {
     view.roles.iter().filter(|row| row.login).map(login).collect()

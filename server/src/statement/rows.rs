@@ -73,6 +73,7 @@ impl Rows {
         options: &FormatOptions,
     ) -> PgResult<Self> {
         let encoder = RowEncoder::new(&shape.schema, formats, options)?;
+        let encoder = encoder.with_names(shape.names.clone());
         Ok(Self { feed, encoder })
     }
 

@@ -37,7 +37,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("pg_relation_is_publishable", &[Object], "bool", publishable),
     strict("pg_encoding_to_char", &[Int], "name", |_, args| Ok(encoding_name(&args[0]).into())),
     strict("pg_char_to_encoding", &[Text], "int4", |_, args| Ok(encoding(args[0].text()).into())),
-    strict("quote_ident", &[Text], "text", |_, args| Ok(quote_ident(args[0].text()).into())),
+    strict("pg_relation_is_updatable", &[Object, Bool], "int4", |_, _| Ok(0.into())),
+    strict("pg_column_is_updatable", &[Object, Int, Bool], "bool", |_, _| Ok(false.into())),
+    strict("pg_index_has_property", &[Object, Text], "bool", null),
+    strict("pg_collation_actual_version", &[Int], "text", null),
+    strict("pg_database_collation_actual_version", &[Int], "text", null),
+    strict("pg_get_statisticsobjdef_expressions", &[Int], "_text", null),
+    strict("pg_sequence_last_value", &[Object], "int8", null),
+    strict("pg_trigger_depth", &[], "int4", |_, _| Ok(0.into())),
+    strict("row_security_active", &[Object], "bool", |_, _| Ok(false.into())),
+    strict("pg_get_replica_identity_index", &[Object], "regclass", null),
+    strict("pg_partition_root", &[Object], "regclass", null),
+    strict("pg_relation_filenode", &[Object], "oid", filenode),
+    strict("pg_encoding_max_length", &[Int], "int4", |_, args| Ok(widest(&args[0]).into())),
 ];
 
 /// Oids of the catalogs whose objects `pg_describe_object` knows.
@@ -152,6 +164,27 @@ fn described(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
 fn publishable(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
     let oid = reg::resolve(view, &CLASS, &args[0])?;
     Ok(view.relation(oid).map(|found| is_publishable(&found)).into())
+}
+
+/// The number that names a relation's files; a view has none.
+fn filenode(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    let oid = reg::resolve(view, &CLASS, &args[0])?;
+    let is_table = view.relation(oid).is_some_and(|found| match found {
+        AnyRelation::User(row) => row.kind.letter() == "r",
+        AnyRelation::System(row) => row.kind == "r",
+    });
+    Ok(is_table.then_some(oid).into())
+}
+
+/// How many bytes a character of an encoding takes at most.
+fn widest(encoding: &Arg<'_>) -> Option<i32> {
+    Some(match encoding_name(encoding) {
+        "" => return None,
+        "UTF8" | "EUC_TW" | "MULE_INTERNAL" | "GB18030" => 4,
+        "EUC_JP" | "EUC_CN" | "EUC_KR" | "EUC_JIS_2004" | "JOHAB" => 3,
+        "SJIS" | "BIG5" | "GBK" | "UHC" | "SHIFT_JIS_2004" => 2,
+        _ => 1,
+    })
 }
 
 fn encoding_name(arg: &Arg<'_>) -> &'static str {
