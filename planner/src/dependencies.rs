@@ -3,8 +3,8 @@
 //! times; DataFusion still says of an aggregate over the join that the key decides all of a group,
 //! and even that it is unique. It then leaves out keys of sorts and groups, `DISTINCT` and joins.
 //!
-//! - [`TrueDependencies`] says of every aggregate only that its groups are different, and nothing of
-//!   what repeats rows. It runs
+//! - [`TrueDependencies`] says of every aggregate only that its groups are different, and nothing
+//!   of what repeats rows. It runs
 //!   before each rule that asks, for every plan made anew has the wrong ones again.
 //! - [`Independent`] forgets dependencies in FROM, by which the planner of SQL would add keys to a
 //!   `GROUP BY`. PostgreSQL has none there either.

@@ -2,14 +2,14 @@
 //!
 //! The way of a query here, in order:
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
-//!    [`catalog_rewrite`], [`explain_options`], [`cursors`] and [`names`] put PostgreSQL's SQL into words
-//!    DataFusion plans alike.
+//!    [`catalog_rewrite`], [`explain_options`], [`cursors`] and [`names`] put PostgreSQL's SQL into
+//!    words DataFusion plans alike.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. What DataFusion's rules would answer wrongly, put otherwise or kept from them: [`not_in`],
-//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`]; what it cannot plan, as what
-//!    it can: [`lateral`], [`reg_values`].
+//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`]; what it cannot plan, as
+//!    what it can: [`lateral`], [`reg_values`].
 //! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this

@@ -2,7 +2,8 @@
 
 In: a running PostgreSQL, reached through psql and the usual PG* environment variables.
 Out: relations.tsv (each system relation and its columns), mobula_keywords.tsv, mobula_arguments.tsv
-(of functions with defaults) and one file of rows in COPY text format for each catalog whose rows never change on our server.
+(of functions with defaults) and one file of rows in COPY text format for each catalog whose rows
+never change on our server.
 Refuses to know how the server reads them; see server/src/pg_catalog/layout.rs for that.
 """
 

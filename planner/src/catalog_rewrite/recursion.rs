@@ -1,6 +1,6 @@
 //! Recursive queries that begin at the outer row.
 //!
-//! In: a subquery `WITH RECURSIVE c AS (SELECT .. WHERE k = outer.k UNION ALL ..) SELECT .. FROM c`.
+//! In: `(WITH RECURSIVE c AS (SELECT .. WHERE k = outer.k UNION ALL ..) SELECT .. FROM c)`.
 //! Out: the same with `c` beginning at every `k`, which each of its rows carries along, and with
 //! the condition on the outer row in the SELECT, where DataFusion can plan it.
 //! Refuses recursion over anything but relations of `pg_catalog`: there no row leads back to

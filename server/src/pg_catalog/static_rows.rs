@@ -30,7 +30,8 @@ macro_rules! sources {
 }
 
 sources! {
-    "mobula_arguments" "mobula_keywords" "pg_aggregate" "pg_am" "pg_amop" "pg_amproc" "pg_cast" "pg_collation"
+    "mobula_arguments" "mobula_keywords" "pg_aggregate" "pg_am" "pg_amop" "pg_amproc"
+    "pg_cast" "pg_collation"
     "pg_conversion" "pg_language" "pg_opclass" "pg_operator" "pg_opfamily" "pg_proc" "pg_range"
     "pg_tablespace" "pg_timezone_abbrevs" "pg_ts_config" "pg_ts_dict" "pg_ts_parser"
     "pg_ts_template" "pg_type"

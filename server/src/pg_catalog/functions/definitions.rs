@@ -1,6 +1,6 @@
 //! `pg_get_functiondef`: the statement that would make a function.
 //!
-//! In: the oid of a row of `pg_proc`. Out: `CREATE OR REPLACE FUNCTION ...` as PostgreSQL writes it.
+//! In: the oid of a row of `pg_proc`. Out: `CREATE OR REPLACE FUNCTION ...` as PostgreSQL has it.
 //! Refuses aggregates, as PostgreSQL does, and functions whose body is SQL: it is not kept.
 
 use datafusion::common::Result;
