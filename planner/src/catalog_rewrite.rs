@@ -13,9 +13,11 @@
 //! - `operators`: `OPERATOR(...)`, `COLLATE`, subscripts and array literals;
 //! - `calls`: functions, in expressions and in FROM;
 //! - `subqueries`, `arrays`, `conditions`: scalar subqueries and `ARRAY(SELECT ...)`;
+//! - `recursion`: recursive queries that begin at the outer row;
 //! - `exists`: EXISTS in a select list;
+//! - `rows`: whole rows as values;
 //! - `joins`: subqueries in the conditions of joins;
-//! - `table_oid`: the hidden column `tableoid`;
+//! - `table_oid`: the hidden columns `tableoid`, `xmin` ...;
 //! - `never`: selects over relations that never have rows;
 //! - `scope`, `build`: which names a query defines; small pieces of syntax tree.
 
@@ -37,6 +39,8 @@ mod joins;
 mod names;
 mod never;
 mod operators;
+mod recursion;
+mod rows;
 mod scope;
 mod subqueries;
 mod table_oid;
@@ -59,8 +63,6 @@ pub fn rewrite_catalog_sql(statement: &mut Statement) {
 struct Walk {
     /// Names of common table expressions seen so far: they hide system relations.
     common: HashSet<String>,
-    /// How many queries the walk is inside of.
-    depth: usize,
     /// What its selects read from.
     tables: table_oid::Tables,
 }
@@ -69,12 +71,13 @@ struct Walk {
 fn name_hidden_call(item: &mut SelectItem) {
     let name = match item {
         SelectItem::UnnamedExpr(Expr::Identifier(word)) if calls::is_session_word(word) => {
-            word.value.to_lowercase()
+            Some(word.value.to_lowercase())
         }
-        SelectItem::UnnamedExpr(expr) if table_oid::is_table_oid(expr) => {
-            table_oid::TABLE_OID.to_owned()
-        }
-        _ => return,
+        SelectItem::UnnamedExpr(expr) => table_oid::name(expr),
+        _ => None,
+    };
+    let Some(name) = name else {
+        return;
     };
     if let SelectItem::UnnamedExpr(expr) = item {
         let expr = std::mem::replace(expr, build::null());
@@ -86,14 +89,8 @@ impl VisitorMut for Walk {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
         let with = query.with.iter().flat_map(|with| &with.cte_tables);
         self.common.extend(with.map(|cte| build::folded(&cte.alias.name)));
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
         ControlFlow::Continue(())
     }
 
@@ -102,23 +99,20 @@ impl VisitorMut for Walk {
         select.projection.iter_mut().for_each(name_hidden_call);
         crate::names::name_items(select);
         never::blank_out(select, &self.common);
-        self.tables.enter(select);
+        self.tables.enter(select, &self.common);
         ControlFlow::Continue(())
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         self.tables.leave();
         joins::move_subqueries(select);
+        rows::spread(select);
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
             else {
                 continue;
             };
             exists::count_instead(expr);
-            // What the client sees of a reg* value is a name; inside, it is compared as an oid.
-            if self.depth == 1 {
-                casts::show_name(expr);
-            }
         }
         ControlFlow::Continue(())
     }

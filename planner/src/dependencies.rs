@@ -3,7 +3,8 @@
 //! times; DataFusion still says of an aggregate over the join that the key decides all of a group,
 //! and even that it is unique. It then leaves out keys of sorts and groups, `DISTINCT` and joins.
 //!
-//! - [`TrueDependencies`] says of every aggregate only that its groups are different. It runs
+//! - [`TrueDependencies`] says of every aggregate only that its groups are different, and nothing
+//!   of what repeats rows. It runs
 //!   before each rule that asks, for every plan made anew has the wrong ones again.
 //! - [`Independent`] forgets dependencies in FROM, by which the planner of SQL would add keys to a
 //!   `GROUP BY`. PostgreSQL has none there either.
@@ -58,7 +59,11 @@ impl OptimizerRule for TrueDependencies {
     ) -> Result<Transformed<LogicalPlan>> {
         let mut wrong = false;
         plan.apply_with_subqueries(|node| {
-            wrong |= matches!(node, LogicalPlan::Aggregate(a) if says_too_much(a));
+            wrong |= match node {
+                LogicalPlan::Aggregate(aggregate) => says_too_much(aggregate),
+                LogicalPlan::Unnest(unnest) => has_any(&unnest.schema),
+                _ => false,
+            };
             Ok(if wrong { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })?;
         if !wrong {
@@ -73,6 +78,11 @@ impl OptimizerRule for TrueDependencies {
                 && says_too_much(aggregate)
             {
                 aggregate.schema = with_dependencies(&aggregate.schema, groups_differ(aggregate))?;
+            }
+            // It repeats rows, so that nothing in them is unique any more.
+            if let LogicalPlan::Unnest(unnest) = &mut node {
+                let none = FunctionalDependencies::empty();
+                unnest.schema = with_dependencies(&unnest.schema, none)?;
             }
             Ok(Transformed::yes(node))
         })
@@ -89,7 +99,12 @@ fn carries(node: &LogicalPlan) -> bool {
             | LogicalPlan::Join(_)
             | LogicalPlan::Aggregate(_)
             | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Unnest(_)
     )
+}
+
+fn has_any(schema: &DFSchemaRef) -> bool {
+    !schema.functional_dependencies().is_empty()
 }
 
 /// Whether some of the keys of an aggregate are said to decide the others.

@@ -68,6 +68,7 @@ impl VisitorMut for Dialect {
         match table {
             TableFactor::Table { sample: Some(_), .. } => ControlFlow::Break("TABLESAMPLE"),
             TableFactor::Table { with_ordinality: true, .. }
+            | TableFactor::Function { with_ordinality: true, .. }
             | TableFactor::UNNEST { with_ordinality: true, .. } => {
                 ControlFlow::Break("WITH ORDINALITY")
             }
@@ -87,6 +88,7 @@ impl VisitorMut for Dialect {
                 });
             }
             Expr::SimilarTo { .. } => replace(expr, similar_to),
+            Expr::Substring { .. } => replace(expr, matched),
             Expr::Cast { data_type, .. } => {
                 widen_float(data_type);
                 replace(expr, dialect_casts::rewrite);
@@ -173,6 +175,22 @@ fn similar_to(expr: Expr) -> Expr {
         return Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(nested) };
     }
     Expr::Nested(Box::new(matches))
+}
+
+/// `substring(x from 'p')` is what the pattern matches, or its first group.
+fn matched(expr: Expr) -> Expr {
+    let Expr::Substring { expr: text, substring_from: Some(from), substring_for: None, .. } = &expr
+    else {
+        return expr;
+    };
+    let is_pattern = matches!(from.as_ref(), Expr::Value(value)
+        if matches!(&value.value, ast::Value::SingleQuotedString(_)));
+    if !is_pattern {
+        return expr;
+    }
+    let groups = call("regexp_match", vec![text.as_ref().clone(), from.as_ref().clone()]);
+    let first = Expr::value(ast::Value::Number("1".into(), false));
+    call("array_element", vec![groups, first])
 }
 
 /// `generate_series` in a select list gives a row for each value, not one array.

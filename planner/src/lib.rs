@@ -9,7 +9,8 @@
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
 //! 4. What DataFusion's rules would answer wrongly, put otherwise or kept from them: [`not_in`],
-//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`], [`volatile_items`].
+//!    [`dependencies`], [`ends_of_knowledge`], [`offsets`], [`barriers`], [`volatile_items`]; what
+//!    it cannot plan, as what it can: [`lateral`], [`reg_values`].
 //! 5. [`query`]: logical plan, optimized plan, physical plan.
 //!
 //! [`stages`] cuts a physical plan into stages of tasks. [`session`] builds the state all of this
@@ -43,6 +44,7 @@ mod grammar;
 mod grouping_sets;
 mod in_lists;
 mod integers;
+mod lateral;
 pub mod names;
 mod not_in;
 mod offsets;
@@ -51,6 +53,7 @@ mod orders;
 mod outer_types;
 pub mod parse;
 pub mod query;
+mod reg_values;
 pub mod resolve;
 mod rounding;
 mod scalars;

@@ -6,15 +6,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, Result, ScalarValue};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{self, Visit, Visitor};
 
 use crate::parse::Parsed;
+use crate::reg_values;
 use crate::resolve::{Catalog, Names};
 use crate::types::holds_unsized_numeric;
 
@@ -44,10 +47,14 @@ pub async fn plan(
         let types = types.iter().cloned().map(Some).collect();
         let mut context = PlannerContext::new().with_prepare_param_data_types(types);
         let planner = SqlToRel::new_with_options(&names, options(state));
-        match &parsed.statement {
+        let plan = match &parsed.statement {
             Statement::Statement(statement) => planner
                 .sql_statement_to_plan_with_context(ast::Statement::clone(statement), &mut context),
             other => planner.statement_to_plan(other.clone()),
+        };
+        match names.uses_catalog() {
+            true => reg_values::rewrite(plan?, catalog),
+            false => plan,
         }
     };
     let plan = to_plan(&[])?;
@@ -59,7 +66,9 @@ pub async fn plan(
         let planner = SqlToRel::new_with_options(&names, options(state));
         Some((id, type_of(&planner, sql_type)?))
     });
-    let parameters = settle(&plan, parsed.parameters, given, &cast.collect())?;
+    let mut known: HashMap<_, _> = by_place(&plan)?;
+    known.extend(cast);
+    let parameters = settle(&plan, parsed.parameters, given, &known)?;
     Ok(Query { plan: to_plan(&parameters)?, parameters })
 }
 
@@ -84,6 +93,39 @@ fn settle(
         plain(inferred.get(&id).cloned().flatten().unwrap_or(DataType::Utf8))
     };
     Ok((1..=count).map(field).collect())
+}
+
+/// The types that places ask for where DataFusion infers none: `x = ANY($1)` an array, and limits a
+/// number.
+fn by_place(plan: &LogicalPlan) -> Result<HashMap<String, FieldRef>> {
+    let mut found = HashMap::new();
+    let mut note = |expr: &Expr, data_type: DataType| {
+        if let Expr::Placeholder(place) = expr {
+            let field = Field::new(place.id.clone(), data_type, true);
+            found.entry(place.id.clone()).or_insert_with(|| Arc::new(field));
+        }
+    };
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for rows in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                note(rows, DataType::Int64);
+            }
+        }
+        let schema = merge_schema(&node.inputs());
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && call.name() == "array_has"
+                    && let [array, item] = call.args.as_slice()
+                    && let Ok(item) = item.get_type(&schema)
+                {
+                    note(array, DataType::new_list(item, true));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// The types written directly over parameters, as in `$1::int[]`.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
@@ -77,6 +78,8 @@ pub(crate) struct Names<'a> {
     state: &'a SessionState,
     catalog: &'a dyn Catalog,
     tables: HashMap<TableReference, Arc<dyn TableSource>>,
+    /// Whether a function of the catalog was asked for.
+    called: AtomicBool,
     types: Arc<dyn TypePlanner>,
     relations: [Arc<dyn RelationPlanner>; 1],
 }
@@ -88,7 +91,14 @@ impl<'a> Names<'a> {
         tables: HashMap<TableReference, Arc<dyn TableSource>>,
     ) -> Self {
         let relations = [Arc::new(Independent::default()) as _];
-        Self { state, catalog, tables, types: Arc::new(PgTypes), relations }
+        let called = AtomicBool::new(false);
+        Self { state, catalog, tables, called, types: Arc::new(PgTypes), relations }
+    }
+
+    /// Whether what was planned reads the system's relations or calls its functions.
+    pub(crate) fn uses_catalog(&self) -> bool {
+        let reads = self.tables.keys().any(|name| name.schema() == Some("pg_catalog"));
+        reads || self.called.load(Ordering::Relaxed)
     }
 
     /// Fetches every table a statement names.
@@ -218,7 +228,9 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.catalog.function(name).or_else(|| self.state.scalar_functions().get(name).cloned())
+        let found = self.catalog.function(name);
+        self.called.fetch_or(found.is_some(), Ordering::Relaxed);
+        found.or_else(|| self.state.scalar_functions().get(name).cloned())
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

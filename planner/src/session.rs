@@ -24,6 +24,7 @@ use crate::dynamic_filters::{PlaceDynamicFilters, TrimDynamicFilters};
 use crate::ends_of_knowledge::EndsOfKnowledge;
 use crate::fast_decimals::{self, FastDecimals};
 use crate::functions;
+use crate::lateral::LateralRows;
 use crate::not_in::NullAwareIn;
 use crate::offsets::SortsAboveOffsets;
 use crate::volatile_items;
@@ -42,8 +43,9 @@ pub fn base_state(
     forms: Arc<dyn TextForms>,
 ) -> Result<SessionState> {
     let mut analyzer = Analyzer::new();
-    analyzer.rules.insert(0, Arc::new(NullAwareIn));
-    analyzer.rules.insert(1, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
+    analyzer.rules.insert(0, Arc::new(LateralRows));
+    analyzer.rules.insert(1, Arc::new(NullAwareIn));
+    analyzer.rules.insert(2, Arc::new(PgArithmetic::new(Arc::clone(&forms))));
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

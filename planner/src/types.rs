@@ -11,6 +11,8 @@ use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast;
 
+use crate::reg_values::REG;
+
 /// Field metadata: the PostgreSQL type of a column whose Arrow type does not say it.
 pub const PG_TYPE_KEY: &str = "mobula.pg_type";
 
@@ -129,6 +131,7 @@ fn custom(name: &str) -> Option<FieldRef> {
         "bpchar" => plain(DataType::Utf8View),
         "uuid" => marked(DataType::Utf8, "uuid"),
         "timestamptz" => plain(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+        reg if REG.contains(&reg) => marked(DataType::UInt32, reg),
         "serial" => plain(DataType::Int32),
         "bigserial" => plain(DataType::Int64),
         _ => return None,

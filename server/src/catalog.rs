@@ -23,6 +23,7 @@ use planner::tables::{self, FileTable};
 pub use columns::{decode_columns, encode_columns};
 pub use view::{Definition, view_of};
 
+use crate::encode::OidNames;
 use crate::error::{PgError, SqlState};
 use crate::meta::acl::Privilege;
 use crate::meta::{Oid, Relation, RelationKind, Snapshot};
@@ -201,12 +202,17 @@ impl<'a> StatementCatalog<'a> {
                 names.into_iter().map(move |name| (name, Arc::clone(&udf)))
             };
             System {
-                view: Arc::clone(&view),
                 pg_catalog: pg_catalog::pg_catalog_schema(Arc::clone(&view)),
-                information_schema: pg_catalog::information_schema(view),
+                information_schema: pg_catalog::information_schema(Arc::clone(&view)),
+                view,
                 functions: functions.into_iter().flat_map(named).collect(),
             }
         })
+    }
+
+    /// What oids are called in this session.
+    pub fn oid_names(&self) -> Arc<dyn OidNames> {
+        Arc::clone(&self.system().view) as _
     }
 
     /// A table of `pg_catalog`: what sessions do, or what the catalog has.

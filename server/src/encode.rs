@@ -7,6 +7,7 @@
 //! `calendar`, `datetime` and `interval`. `copy` puts the same values into the messages of COPY.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::{Array, RecordBatch};
@@ -25,12 +26,14 @@ mod interval;
 mod json;
 mod number;
 mod numeric;
+mod oid_names;
 mod options;
 mod scalar;
 mod temporal;
 
 pub use copy::{CopyEncoder, CopyForm, Lines, Quoting};
 pub(crate) use datetime::{DAY_MICROS, EPOCH_DAYS};
+pub use oid_names::{OidNames, named, named_type};
 pub use options::{DateOrder, DateStyle, Format, FormatOptions, IntervalStyle, SessionZone};
 pub(crate) use scalar::{parse_uuid, put_uuid};
 
@@ -90,11 +93,38 @@ pub fn encode_value_text(
     Ok(!writer.is_null(0))
 }
 
-/// Encodes the rows of one result.
-pub struct RowEncoder {
+/// The columns of one result, and how they are sent.
+struct Columns {
+    /// The type of each, and its format.
     columns: Vec<(u32, Format)>,
     options: FormatOptions,
+    /// What oids are called, where some print as names.
+    names: Option<Arc<dyn OidNames>>,
 }
+
+impl Columns {
+    /// Binds some rows of a batch.
+    fn bind(&self, batch: &RecordBatch, rows: &Range<usize>) -> PgResult<Vec<BoxCell>> {
+        if batch.num_columns() != self.columns.len() {
+            let message = "a batch of the result has another number of columns";
+            return Err(PgError::new(SqlState::InternalError, message));
+        }
+        let columns = self.columns.iter().zip(batch.columns());
+        columns
+            .map(|((oid, format), array)| {
+                // Sliced first, so that a small range of a large batch is cheap to bind.
+                let mut array = array.slice(rows.start, rows.len());
+                if let (Format::Text, Some(names)) = (format, &self.names) {
+                    array = named(array, *oid, names.as_ref());
+                }
+                bind(array.as_ref(), *oid, &Binding::new(*format, &self.options))
+            })
+            .collect()
+    }
+}
+
+/// Encodes the rows of one result.
+pub struct RowEncoder(Columns);
 
 impl RowEncoder {
     /// For results of this schema. As in Bind, no format means text for all columns, and a single
@@ -119,7 +149,12 @@ impl RowEncoder {
             (pg_type_of(field).oid, format)
         };
         let columns = fields.iter().map(AsRef::as_ref).enumerate().map(column).collect();
-        Ok(Self { columns, options: *options })
+        Ok(Self(Columns { columns, options: *options, names: None }))
+    }
+
+    /// The same with names for what prints as one.
+    pub fn with_names(self, names: Option<Arc<dyn OidNames>>) -> Self {
+        Self(Columns { names, ..self.0 })
     }
 
     /// Appends a DataRow for each of these rows of a batch. After an error `out` ends with the last
@@ -130,7 +165,7 @@ impl RowEncoder {
         rows: Range<usize>,
         out: &mut BytesMut,
     ) -> PgResult<()> {
-        let cells = bind_columns(&self.columns, &self.options, batch, &rows)?;
+        let cells = self.0.bind(batch, &rows)?;
         let hint: usize = cells.iter().map(|cell| cell.bytes_hint()).sum();
         out.reserve(hint + ROW_HEADER_BYTES * rows.len());
         for row in 0..rows.len() {
@@ -142,27 +177,6 @@ impl RowEncoder {
         }
         Ok(())
     }
-}
-
-/// Binds some rows of a batch, each column to be sent as its type and format.
-fn bind_columns(
-    columns: &[(u32, Format)],
-    options: &FormatOptions,
-    batch: &RecordBatch,
-    rows: &Range<usize>,
-) -> PgResult<Vec<BoxCell>> {
-    if batch.num_columns() != columns.len() {
-        let message = "a batch of the result has another number of columns";
-        return Err(PgError::new(SqlState::InternalError, message));
-    }
-    let columns = columns.iter().zip(batch.columns());
-    columns
-        .map(|((oid, format), array)| {
-            // Sliced first, so that a small range of a large batch is cheap to bind.
-            let array = array.slice(rows.start, rows.len());
-            bind(array.as_ref(), *oid, &Binding::new(*format, options))
-        })
-        .collect()
 }
 
 /// One DataRow.

@@ -17,18 +17,24 @@ use datafusion::logical_expr::ScalarUDF;
 
 mod activity;
 mod cells;
+mod comments;
 mod dynamic;
 mod functions;
 mod information;
+mod information_rights;
+mod information_routines;
+mod keys;
 mod layout;
 mod live;
 mod lookup;
 mod provider;
 mod ray_state;
 mod relation_rows;
+mod role_rows;
 mod server_rows;
 mod session_rows;
 mod static_rows;
+mod table_stats;
 #[cfg(test)]
 mod tests;
 mod type_names;
@@ -39,6 +45,7 @@ pub(crate) use ray_state::no_ray;
 pub use ray_state::ray_table;
 pub use session_rows::session_table;
 
+use crate::meta::Role;
 use crate::rights::Rights;
 use crate::session::link::Link;
 use crate::session::settings::AllShown;
@@ -65,7 +72,7 @@ pub struct CatalogView {
     /// All tables and views, in any schema.
     pub relations: Vec<RelationRow>,
     /// All roles.
-    pub roles: Vec<RoleRow>,
+    pub roles: Vec<Arc<Role>>,
     /// All settings, with this session's values.
     pub settings: AllShown,
     /// What functions see of the session as it runs, and ask of it.
@@ -115,19 +122,6 @@ pub enum RelationKind {
     Table,
     /// A view.
     View,
-}
-
-/// A role.
-#[derive(Debug, Clone)]
-pub struct RoleRow {
-    /// Stable oid.
-    pub oid: u32,
-    /// Name.
-    pub name: String,
-    /// May do anything.
-    pub superuser: bool,
-    /// May log in.
-    pub login: bool,
 }
 
 /// The relations of `pg_catalog`, as the view has them.

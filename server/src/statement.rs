@@ -25,6 +25,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::conn::{Copied, Fetched};
+use crate::encode::{OidNames, named_type};
 use crate::error::PgError;
 use crate::types::{PG_TYPE_KEY, pg_type_of};
 use crate::wire::backend::ResultColumn;
@@ -36,6 +37,8 @@ pub struct Shape {
     pub columns: Arc<[ResultColumn]>,
     /// As the engine has them.
     pub schema: SchemaRef,
+    /// What oids in them are called, where some print as names.
+    pub names: Option<Arc<dyn OidNames>>,
 }
 
 impl Shape {
@@ -45,7 +48,12 @@ impl Shape {
             name: planner::names::shown(field.name()).to_owned(),
             column_type: pg_type_of(field),
         };
-        Self { columns: schema.fields().iter().map(column).collect(), schema }
+        Self { columns: schema.fields().iter().map(column).collect(), schema, names: None }
+    }
+
+    /// True if some of its columns print as names.
+    pub fn has_names(&self) -> bool {
+        self.columns.iter().any(|column| named_type(column.column_type.oid).is_some())
     }
 }
 

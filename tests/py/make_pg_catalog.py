@@ -1,8 +1,9 @@
 """Writes server/src/pg_catalog/data/ from the system catalogs of a real PostgreSQL 15.
 
 In: a running PostgreSQL, reached through psql and the usual PG* environment variables.
-Out: relations.tsv (each system relation and its columns), mobula_keywords.tsv and one file of rows
-in COPY text format for each catalog whose rows never change on our server.
+Out: relations.tsv (each system relation and its columns), mobula_keywords.tsv, mobula_arguments.tsv
+(of functions with defaults) and one file of rows in COPY text format for each catalog whose rows
+never change on our server.
 Refuses to know how the server reads them; see server/src/pg_catalog/layout.rs for that.
 """
 
@@ -29,6 +30,7 @@ STATIC = {
     "pg_proc": "true",
     "pg_range": "true",
     "pg_tablespace": "true",
+    "pg_timezone_abbrevs": "true",
     "pg_ts_config": "true",
     "pg_ts_dict": "true",
     "pg_ts_parser": "true",
@@ -113,6 +115,8 @@ def selected(column, kind, here):
     """The select item that writes one column of a static catalog."""
     if not here or kind in NO_TEXT:
         return "null"
+    if kind == "interval":
+        return f"extract(epoch from t.{column})::bigint"
     return f"t.{column}::oid" if kind in AS_OID else f"t.{column}"
 
 
@@ -130,6 +134,10 @@ def main():
     (OUT / "relations.tsv").write_text("".join(lines))
     keywords = "select word, catcode, barelabel, catdesc, baredesc from pg_get_keywords()"
     (OUT / "mobula_keywords.tsv").write_text(psql(keywords))
+    arguments = (
+        "select oid, pg_get_function_arguments(oid), pg_get_function_identity_arguments(oid)"
+        " from pg_proc where pronargdefaults > 0 order by 1")
+    (OUT / "mobula_arguments.tsv").write_text(psql(arguments))
     total = sum(path.stat().st_size for path in OUT.glob("*.tsv"))
     print(f"{total} bytes in {OUT}", file=sys.stderr)
 

@@ -5,12 +5,15 @@
 //! something that DataFusion reads rows from, with PostgreSQL's column names.
 //! Refuses to know what functions return, except which return sets.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, SelectItem, TableAlias, TableFactor,
+    ObjectName, SelectItem, TableAlias, TableFactor, Visit, Visitor,
 };
 
 use super::build::{self, call, replace};
+use super::{casts, rows, table_oid};
 
 /// Words that PostgreSQL's grammar knows as calls.
 const SESSION_WORDS: &[&str] =
@@ -28,10 +31,34 @@ const AS_RELATIONS: &[(&str, &str)] = &[
     ("pg_timezone_names", "pg_timezone_names"),
 ];
 
+/// The columns of what `aclexplode` returns, and the function for each.
+const ACL_COLUMNS: &[(&str, &str)] = &[
+    ("grantor", "mobula_acl_grantor"),
+    ("grantee", "mobula_acl_grantee"),
+    ("privilege_type", "mobula_acl_privilege"),
+    ("is_grantable", "mobula_acl_grantable"),
+];
+
+/// Columns of the catalogs that hold transactions' numbers.
+const XID_COLUMNS: &[&str] = &[
+    "backend_xid",
+    "backend_xmin",
+    "catalog_xmin",
+    "datfrozenxid",
+    "relfrozenxid",
+    "transactionid",
+];
+
 /// True for names that are rewritten wherever they are called.
 pub(super) fn knows(name: &str) -> bool {
-    matches!(name, "generate_subscripts" | "_pg_expandarray" | "pg_listening_channels")
-        || name.starts_with("to_reg")
+    let known = [
+        "_pg_expandarray",
+        "aclexplode",
+        "generate_subscripts",
+        "pg_listening_channels",
+        rows::ROW_TO_JSON,
+    ];
+    known.contains(&name) || name.starts_with("to_reg")
 }
 
 /// True for a bare word that is a call.
@@ -59,28 +86,51 @@ pub(super) fn rewrite(expr: &mut Expr) {
                     clauses: vec![],
                 });
             }
+            let Some(arguments) = build::plain_arguments(&function.args) else {
+                return;
+            };
             let set = match name.as_str() {
-                "_pg_expandarray" => "mobula_expandarray",
-                "generate_subscripts" => "mobula_subscripts",
-                "pg_listening_channels" => "mobula_listening",
+                "_pg_expandarray" => call("mobula_expandarray", arguments),
+                "aclexplode" => call("mobula_acl_rows", acl_lists(arguments)),
+                "generate_subscripts" => call("mobula_subscripts", arguments),
+                "pg_listening_channels" => call("mobula_listening", arguments),
+                "age" if is_xid(&arguments) => {
+                    *expr = call("mobula_xid_age", arguments);
+                    return;
+                }
                 _ => return,
             };
-            if let Some(arguments) = build::plain_arguments(&function.args) {
-                *expr = call("unnest", vec![call(set, arguments)]);
-            }
+            *expr = call("unnest", vec![set]);
         }
         _ => {}
     }
 }
 
+/// True for the one argument of an `age` that is not about time.
+fn is_xid(arguments: &[Expr]) -> bool {
+    let [argument] = arguments else {
+        return false;
+    };
+    let is_cast = matches!(build::bare(argument), Expr::Cast { data_type, .. }
+        if casts::is_oid(data_type));
+    let is_column = match build::bare(argument) {
+        Expr::Identifier(ident) => XID_COLUMNS.contains(&build::folded(ident).as_str()),
+        Expr::CompoundIdentifier(idents) => {
+            idents.last().is_some_and(|last| XID_COLUMNS.contains(&build::folded(last).as_str()))
+        }
+        _ => false,
+    };
+    is_cast || is_column || table_oid::is_xid(argument)
+}
+
 /// Rewrites a function in FROM.
 pub(super) fn in_from(table: &mut TableFactor) {
-    let (name, arguments, alias) = match table {
-        TableFactor::Table { name, args: Some(args), alias, with_ordinality: false, .. } => {
-            (name, &mut args.args, alias)
+    let (name, arguments, alias, numbered) = match table {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
+            (name, &mut args.args, alias, *with_ordinality)
         }
-        TableFactor::Function { name, args, alias, with_ordinality: false, .. } => {
-            (name, args, alias)
+        TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+            (name, args, alias, *with_ordinality)
         }
         TableFactor::UNNEST { alias, array_exprs, with_ordinality: false, .. } => {
             if let [_] = array_exprs.as_slice() {
@@ -88,40 +138,97 @@ pub(super) fn in_from(table: &mut TableFactor) {
             }
             return;
         }
+        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
+            *with_ordinality = false;
+            number_rows("unnest", array_exprs, alias);
+            return;
+        }
         _ => return,
     };
     let Some(function) = build::function_name(name) else {
         return;
     };
-    build::keep_last(name);
-    let relation = AS_RELATIONS.iter().find(|known| known.0 == function);
-    match function.as_str() {
-        "generate_series" => {
-            arguments.iter_mut().for_each(widen);
-            name_column(alias, Ident::new(&function));
-        }
-        "unnest" | "generate_subscripts" | "_pg_expandarray" | "pg_listening_channels" => {
-            if let Some(array_exprs) = spread(&function, arguments) {
-                let mut alias = alias.take();
-                if function != "_pg_expandarray" {
-                    name_column(&mut alias, Ident::new(&function));
-                }
-                *table = unnest(array_exprs, alias);
+    let of_rows = numbered || arguments.iter().any(names_column);
+    if numbered && function == "aclexplode" {
+        return;
+    }
+    if let Some(mut arrays) = spread(&function, arguments, of_rows) {
+        let mut alias = alias.take();
+        match function.as_str() {
+            "aclexplode" => name_acl_columns(&mut alias),
+            _ if numbered => number_rows(&function, &mut arrays, &mut alias),
+            _ if arrays.len() == 1 && function != "_pg_expandarray" => {
+                name_column(&mut alias, Ident::new(&function));
             }
+            _ => {}
         }
-        _ => {
-            let plain = arguments.iter().map(build::plain_argument).collect::<Option<Vec<_>>>();
-            if let Some((function, relation)) = relation {
-                let alias = alias.take().or_else(|| Some(named(function)));
-                read_relation(table, relation, alias);
-            } else if is_scalar(&function)
-                && let Some(plain) = plain
-            {
-                let alias = alias.take();
-                one_row(table, &function, plain, alias);
+        *table = unnest(arrays, alias);
+        return;
+    }
+    if numbered {
+        return;
+    }
+    build::keep_last(name);
+    if function == "generate_series" {
+        arguments.iter_mut().for_each(widen);
+        name_column(alias, Ident::new(&function));
+        return;
+    }
+    let plain = arguments.iter().map(build::plain_argument).collect::<Option<Vec<_>>>();
+    if let Some((function, relation)) = AS_RELATIONS.iter().find(|known| known.0 == function) {
+        let alias = alias.take().or_else(|| Some(named(function)));
+        read_relation(table, relation, alias);
+    } else if is_scalar(&function)
+        && let Some(plain) = plain
+    {
+        let alias = alias.take();
+        one_row(table, &function, plain, alias);
+    }
+}
+
+/// What `aclexplode` returns has columns with names of their own.
+fn name_acl_columns(alias: &mut Option<TableAlias>) {
+    let name = alias.take().unwrap_or_else(|| named("aclexplode"));
+    let mut columns: Vec<_> = name.columns.into_iter().map(|column| column.name).collect();
+    let given = columns.len();
+    columns.extend(ACL_COLUMNS.iter().skip(given).map(|(column, _)| Ident::new(*column)));
+    *alias = Some(build::alias(name.name, columns));
+}
+
+/// `WITH ORDINALITY`: one array more, of the numbers of the rows.
+fn number_rows(function: &str, arrays: &mut Vec<Expr>, alias: &mut Option<TableAlias>) {
+    let (name, mut columns) = match alias.take() {
+        Some(alias) => {
+            let written = alias.columns.into_iter().map(|column| column.name);
+            (alias.name, written.collect::<Vec<_>>())
+        }
+        None => (Ident::new(function), vec![]),
+    };
+    let only = if arrays.len() == 1 { name.clone() } else { Ident::new(function) };
+    while columns.len() < arrays.len() {
+        columns.push(only.clone());
+    }
+    if columns.len() == arrays.len() {
+        columns.push(Ident::new("ordinality"));
+    }
+    arrays.push(call("mobula_ordinals", arrays.clone()));
+    *alias = Some(build::alias(name, columns));
+}
+
+/// True for an argument that depends on a row, as a function beside a table may.
+fn names_column(argument: &FunctionArg) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                Expr::Identifier(ident) if !is_session_word(ident) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
             }
         }
     }
+    build::plain_argument(argument).is_some_and(|expr| expr.visit(&mut Find).is_break())
 }
 
 fn named(name: &str) -> TableAlias {
@@ -164,15 +271,35 @@ fn widen(argument: &mut FunctionArg) {
     }
 }
 
-/// What `unnest` is given for a set-returning function.
-fn spread(function: &str, arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
+/// What `unnest` is given for a set-returning function; for a series only where it must be.
+fn spread(function: &str, arguments: &[FunctionArg], series: bool) -> Option<Vec<Expr>> {
+    let known = match function {
+        "unnest"
+        | "aclexplode"
+        | "generate_subscripts"
+        | "_pg_expandarray"
+        | "pg_listening_channels" => true,
+        "generate_series" => series,
+        _ => false,
+    };
+    if !known {
+        return None;
+    }
     let plain = arguments.iter().map(build::plain_argument).collect::<Option<Vec<_>>>()?;
     Some(match function {
         "generate_subscripts" => vec![call("mobula_subscripts", plain)],
+        "generate_series" => vec![call("generate_series", plain)],
         "_pg_expandarray" => vec![call("mobula_expandarray", plain)],
         "pg_listening_channels" => vec![call("mobula_listening", plain)],
+        "aclexplode" => acl_lists(plain),
         _ => plain,
     })
+}
+
+/// Each column of what `aclexplode` returns, as a list.
+fn acl_lists(arguments: Vec<Expr>) -> Vec<Expr> {
+    let text = call("mobula_text", arguments);
+    ACL_COLUMNS.iter().map(|(_, list)| call(list, vec![text.clone()])).collect()
 }
 
 fn unnest(array_exprs: Vec<Expr>, alias: Option<TableAlias>) -> TableFactor {

@@ -12,18 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::build::{self, call, cast, replace};
 use super::operators;
-
-/// Types whose values are oids that are shown as names.
-const REG: &[&str] = &[
-    "regclass",
-    "regnamespace",
-    "regoper",
-    "regoperator",
-    "regproc",
-    "regprocedure",
-    "regrole",
-    "regtype",
-];
+use crate::reg_values::REG;
 
 /// Rewrites a cast to such a type.
 pub(super) fn rewrite(expr: &mut Expr) {
@@ -42,7 +31,6 @@ pub(super) fn rewrite(expr: &mut Expr) {
         {
             *data_type = plain;
         }
-        to_text_of_reg(expr);
         array_literal(expr);
     }
 }
@@ -52,22 +40,6 @@ pub(super) fn is_catalog_type(data_type: &DataType) -> bool {
     let by_name = catalog_name(data_type);
     by_name.as_deref().is_some_and(|name| reg_name(name).is_some() || name == "oid")
         || plain_type(data_type).is_some()
-}
-
-/// Shows a `reg*` value as its name.
-pub(super) fn show_name(expr: &mut Expr) {
-    if let Some(reg) = reg_call(expr) {
-        replace(expr, |old| call(&format!("mobula_{reg}_name"), vec![old]));
-    }
-}
-
-/// The `reg*` type that a call of ours, or of `to_reg*`, returns.
-fn reg_call(expr: &Expr) -> Option<&'static str> {
-    let Expr::Function(function) = build::bare(expr) else {
-        return None;
-    };
-    let name = build::function_name(&function.name)?;
-    reg_name(name.strip_prefix("mobula_").or_else(|| name.strip_prefix("to_"))?)
 }
 
 fn reg_name(name: &str) -> Option<&'static str> {
@@ -86,20 +58,6 @@ fn convert(cast_expr: Expr, function: &str, parameter: DataType) -> Expr {
         _ => *expr,
     };
     call(function, vec![argument])
-}
-
-/// `x::regclass::text` shows the name; `x::regclass::oid` was handled as a cast to `oid`.
-fn to_text_of_reg(expr: &mut Expr) {
-    let Expr::Cast { expr: inner, data_type, .. } = expr else {
-        return;
-    };
-    let is_text =
-        matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_));
-    if is_text && reg_call(inner).is_some() {
-        show_name(inner);
-        let shown = std::mem::replace(inner.as_mut(), build::null());
-        *expr = shown;
-    }
 }
 
 /// `'{a,b}'::text[]` as `CAST(ARRAY['a', 'b'] AS text[])`: Arrow casts no text to a list.
@@ -133,9 +91,19 @@ fn reg_array_literal(expr: &mut Expr) {
     }
 }
 
-/// The type that oids travel as, which the planner's types know by this name.
+/// The type that oids travel as.
 fn oid_type() -> DataType {
-    DataType::Custom(ObjectName::from(vec![Ident::new("oid")]), vec![])
+    bare_type("oid")
+}
+
+/// A type that the planner's types know by this name.
+fn bare_type(name: &str) -> DataType {
+    DataType::Custom(ObjectName::from(vec![Ident::new(name)]), vec![])
+}
+
+/// True for that type, which transactions' numbers travel as too.
+pub(super) fn is_oid(data_type: &DataType) -> bool {
+    catalog_name(data_type).as_deref() == Some("oid")
 }
 
 /// The bare name of a type that sqlparser does not know, or that is written with `pg_catalog.`.
@@ -159,7 +127,8 @@ fn custom_name(name: &ObjectName) -> Option<String> {
 fn plain_type(data_type: &DataType) -> Option<DataType> {
     if let DataType::Array(ArrayElemTypeDef::SquareBracket(item, size)) = data_type {
         let item = match catalog_name(item).as_deref() {
-            Some(name) if name == "oid" || reg_name(name).is_some() => oid_type(),
+            Some("oid") => oid_type(),
+            Some(name) if reg_name(name).is_some() => bare_type(name),
             _ => plain_type(item)?,
         };
         return Some(DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(item), *size)));
@@ -192,7 +161,7 @@ fn array(item: DataType) -> DataType {
 fn item_type(name: &str) -> DataType {
     match name {
         "oid" | "xid" | "cid" => oid_type(),
-        reg if reg_name(reg).is_some() => oid_type(),
+        reg if reg_name(reg).is_some() => bare_type(reg),
         other => builtin(other).unwrap_or(DataType::Text),
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn conjunction(conditions: Vec<Expr>) -> Option<Expr> {
 }
 
 /// For `own = outside` in either order: the outside column and the own one that equals it.
-fn equality(condition: &Expr, own: &HashSet<String>) -> Option<(Vec<Ident>, Expr)> {
+pub(super) fn equality(condition: &Expr, own: &HashSet<String>) -> Option<(Vec<Ident>, Expr)> {
     let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = build::bare(condition) else {
         return None;
     };

@@ -58,9 +58,9 @@ impl Visitor for Gate {
                     || build::function_name(&function.name).is_some_and(|name| calls::knows(&name))
             }
             Expr::Identifier(ident) => {
-                calls::is_session_word(ident) || table_oid::is_table_oid(expr)
+                calls::is_session_word(ident) || table_oid::name(expr).is_some()
             }
-            Expr::CompoundIdentifier(_) => table_oid::is_table_oid(expr),
+            Expr::CompoundIdentifier(_) => table_oid::name(expr).is_some(),
             Expr::Cast { expr, data_type, .. } => cast_sign(expr, data_type),
             Expr::Collate { .. } => true,
             Expr::Like { escape_char, .. } | Expr::ILike { escape_char, .. } => {

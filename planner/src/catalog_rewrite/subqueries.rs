@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::build::{self, call};
 use super::conditions::flatten;
-use super::{arrays, never, scope};
+use super::{arrays, never, recursion, scope};
 
 /// Aggregates, so that a query without GROUP BY has one row.
 const AGGREGATES: &[&str] = &[
@@ -44,6 +44,7 @@ const AGGREGATES: &[&str] = &[
 pub(super) fn rewrite(expr: &mut Expr, common: &HashSet<String>) {
     match expr {
         Expr::Subquery(query) => {
+            recursion::begin_everywhere(query, common);
             if is_never(query, common) {
                 *expr = build::null();
             } else if scope::is_correlated(query)
@@ -56,11 +57,13 @@ pub(super) fn rewrite(expr: &mut Expr, common: &HashSet<String>) {
             *expr = Expr::value(Value::Boolean(*negated));
         }
         Expr::Function(function) => {
-            if let FunctionArguments::Subquery(query) = &function.args
+            if let FunctionArguments::Subquery(query) = &mut function.args
                 && build::function_name(&function.name).as_deref() == Some("array")
-                && let Some(made) = array(query, common)
             {
-                *expr = call("mobula_array", vec![made]);
+                recursion::begin_everywhere(query, common);
+                if let Some(made) = array(query, common) {
+                    *expr = call("mobula_array", vec![made]);
+                }
             }
         }
         _ => {}
@@ -172,7 +175,7 @@ pub(super) fn plain(query: &Query) -> Option<Plain> {
         return None;
     };
     let item = item_expr(item)?.clone();
-    let odd = query.with.is_some()
+    let odd = recursion::is_correlated(query)
         || query.fetch.is_some()
         || select.distinct.is_some()
         || select.having.is_some()

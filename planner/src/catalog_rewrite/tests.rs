@@ -78,8 +78,7 @@ fn casts() {
     );
     check(
         "SELECT x::pg_catalog.regtype::pg_catalog.text AS a, x::regclass AS b FROM t",
-        "SELECT mobula_regtype_name(mobula_regtype(x)) AS a, \
-         mobula_regclass_name(mobula_regclass(x)) AS b FROM t",
+        "SELECT mobula_regtype(x)::TEXT AS a, mobula_regclass(x) AS b FROM t",
     );
     check(
         "SELECT b FROM (SELECT x::regclass AS b FROM t) AS s",
@@ -113,6 +112,18 @@ fn calls() {
         "SELECT (unnest(mobula_expandarray(i.k))).'n' AS n FROM i",
     );
     check(
+        "SELECT k, n FROM i, unnest(i.a) WITH ORDINALITY AS u (k, n)",
+        "SELECT k, n FROM i, UNNEST(i.a, mobula_ordinals(i.a)) AS u (k, n)",
+    );
+    check(
+        "SELECT * FROM unnest(ARRAY[1]) WITH ORDINALITY",
+        "SELECT * FROM UNNEST(ARRAY[1], mobula_ordinals(ARRAY[1])) AS unnest (unnest, ordinality)",
+    );
+    check(
+        "SELECT s FROM i, generate_series(1, i.n) AS s",
+        "SELECT s FROM i, UNNEST(generate_series(1, i.n)) AS s (s)",
+    );
+    check(
         "SELECT word FROM pg_get_keywords()",
         "SELECT word FROM pg_catalog.mobula_keywords AS pg_get_keywords",
     );
@@ -143,6 +154,32 @@ fn correlated_subqueries() {
         "SELECT a.x FROM a JOIN b ON a.k = b.k AND b.y = (SELECT d.x FROM d WHERE d.k = a.k)",
         "SELECT a.x FROM a JOIN b ON a.k = b.k WHERE \
          (b.y = mobula_only((SELECT array_agg(d.x) FROM d WHERE d.k = a.k)))",
+    );
+}
+
+#[test]
+fn recursion_begins_everywhere() {
+    check(
+        "SELECT (WITH RECURSIVE b (o, d) AS (SELECT t2.typbasetype, 0 FROM pg_type AS t2 \
+         WHERE t2.oid = t.oid UNION ALL SELECT t2.typbasetype, b.d + 1 FROM pg_type AS t2, b \
+         WHERE b.o = t2.oid) SELECT o FROM b ORDER BY d DESC LIMIT 1) AS x FROM pg_type AS t",
+        "SELECT mobula_first((WITH RECURSIVE b (o, d, mobula_key) AS (SELECT t2.typbasetype AS \
+         \"typbasetype\", 0 AS \"?column?\", t2.oid AS mobula_key FROM pg_catalog.pg_type AS t2 \
+         UNION ALL SELECT t2.typbasetype, b.d + 1 AS \"?column?\", b.mobula_key AS mobula_key \
+         FROM pg_catalog.pg_type AS t2, b WHERE b.o = t2.oid) SELECT array_agg(o ORDER BY d DESC) \
+         FROM b WHERE b.mobula_key = t.oid)) AS x FROM pg_catalog.pg_type AS t",
+    );
+    let other = "SELECT (WITH RECURSIVE b (o) AS (SELECT u.p FROM u WHERE u.k = t.k UNION ALL \
+                 SELECT u.p FROM u, b WHERE b.o = u.k) SELECT o FROM b LIMIT 1) AS x FROM t";
+    check(other, other);
+}
+
+#[test]
+fn whole_rows() {
+    check(
+        "SELECT row_to_json(t) FROM (SELECT 1 AS a, b FROM u) AS t",
+        "SELECT mobula_row_to_json('a', t.a, 'b', t.b) AS \"row_to_json\" \
+         FROM (SELECT 1 AS a, b FROM u) AS t",
     );
 }
 

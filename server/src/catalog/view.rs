@@ -8,7 +8,7 @@ use datafusion::arrow::datatypes::Schema;
 
 use super::{Scope, decode_columns};
 use crate::meta::{Oid, RelationKind as Kind};
-use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, RoleRow, SchemaRow};
+use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, SchemaRow};
 
 /// The one database's oid: the last one before those of users' objects.
 const DATABASE_OID: u32 = 16_383;
@@ -28,12 +28,6 @@ pub fn view_of(scope: &Scope) -> CatalogView {
         relations().map(|one| one.owner).chain(seen_schemas().map(|one| one.owner)).collect();
     let roles = snapshot.roles();
     let roles = roles.filter(|role| rights.sees_role(role.oid) || owners.contains(&role.oid));
-    let roles = roles.map(|role| RoleRow {
-        oid: role.oid.0,
-        name: role.name.clone(),
-        superuser: role.superuser,
-        login: role.login,
-    });
     CatalogView {
         database: "mobula".to_owned(),
         database_oid: DATABASE_OID,
@@ -44,7 +38,7 @@ pub fn view_of(scope: &Scope) -> CatalogView {
         backend_pid: scope.pid,
         schemas: schemas.collect(),
         relations: relations().map(|relation| relation_row(relation)).collect(),
-        roles: roles.collect(),
+        roles: roles.cloned().collect(),
         settings: Arc::clone(&scope.settings),
         link: Arc::clone(&scope.link),
         search_path: scope.search_path.clone(),

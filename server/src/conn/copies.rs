@@ -48,7 +48,7 @@ impl<S: Stream> Connection<S> {
     pub(super) async fn send_copy(&mut self, running: &Running, copied: Copied) -> PgResult<usize> {
         let Copied { shape, source, form } = copied;
         let options = self.session.variables.format_options();
-        let encoder = CopyEncoder::new(&shape.columns, &form, &options);
+        let encoder = CopyEncoder::new(&shape.columns, shape.names.clone(), &form, &options);
         let mut rows = Rows::copied(source, encoder);
         backend::copy_out(&mut self.out, shape.columns.len(), form.format());
         let sent = match rows.encode_now(&mut self.out)? {

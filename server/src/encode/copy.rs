@@ -4,13 +4,14 @@
 //! and quotes. How COPY is written is not known here.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use datafusion::arrow::array::RecordBatch;
 
 use super::cell::{BoxCell, Unwritable};
 use super::options::{Format, FormatOptions};
-use super::{bind_columns, end_message};
+use super::{Columns, OidNames, end_message};
 use crate::error::PgResult;
 use crate::types::oid;
 use crate::wire::backend::ResultColumn;
@@ -69,8 +70,7 @@ impl CopyForm {
 
 /// Encodes the rows of one COPY.
 pub struct CopyEncoder {
-    columns: Vec<(u32, Format)>,
-    options: FormatOptions,
+    columns: Columns,
     writer: Writer,
     /// Whether what goes before the first row was written.
     has_begun: bool,
@@ -83,14 +83,20 @@ enum Writer {
 
 impl CopyEncoder {
     /// For results of these columns.
-    pub fn new(columns: &[ResultColumn], form: &CopyForm, options: &FormatOptions) -> Self {
+    pub fn new(
+        columns: &[ResultColumn],
+        names: Option<Arc<dyn OidNames>>,
+        form: &CopyForm,
+        options: &FormatOptions,
+    ) -> Self {
         let format = form.format();
         let writer = match form {
             CopyForm::Lines(lines) => Writer::Lines(LineWriter::new(columns, lines)),
             CopyForm::Binary => Writer::Binary,
         };
         let columns = columns.iter().map(|column| (column.column_type.oid, format)).collect();
-        Self { columns, options: *options, writer, has_begun: false }
+        let columns = Columns { columns, options: *options, names };
+        Self { columns, writer, has_begun: false }
     }
 
     /// Appends a message for each of these rows of a batch. After an error `out` ends with the last
@@ -101,7 +107,7 @@ impl CopyEncoder {
         rows: Range<usize>,
         out: &mut BytesMut,
     ) -> PgResult<()> {
-        let cells = bind_columns(&self.columns, &self.options, batch, &rows)?;
+        let cells = self.columns.bind(batch, &rows)?;
         let hint: usize = cells.iter().map(|cell| cell.bytes_hint()).sum();
         out.reserve(hint + (MESSAGE_HEADER.len() + 2) * rows.len());
         for row in 0..rows.len() {

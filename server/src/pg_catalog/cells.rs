@@ -215,7 +215,8 @@ fn parse_list(item: &DataType, text: &str) -> Result<Vec<Cell>> {
     items.map(|part| parse(item, part.trim_matches('"'))).collect()
 }
 
-fn unescape(text: &str) -> String {
+/// What a field in COPY format stands for.
+pub(super) fn unescape(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }

@@ -1,8 +1,8 @@
 //! Rows of `information_schema`.
 //!
 //! In: the view. Out: sparse rows of `tables`, `columns`, `schemata`, `views` and of the few
-//! relations that name the database itself. All others (constraints, routines, privileges ...)
-//! have their columns and no rows.
+//! relations that name the database itself; those about rights, routines and keys are beside this.
+//! All others (domains, triggers ...) have their columns and no rows.
 //! Refuses to list the system's own relations, but those of `mobula`: the standard shows what a
 //! user may work with.
 
@@ -12,7 +12,10 @@ use super::cells::Sparse;
 use super::layout::{
     BOOTSTRAP_OID, MOBULA, PG_CATALOG, RAY, RELATIONS, SYSTEM_SCHEMAS, SystemRelation,
 };
-use super::{CatalogView, RelationKind, RelationRow, type_names};
+use super::{
+    CatalogView, RelationKind, RelationRow, information_rights, information_routines, keys,
+    type_names,
+};
 use crate::types::{self, ColumnType, oid};
 
 /// The views of `mobula`, as if they were users'.
@@ -31,7 +34,8 @@ static OURS: LazyLock<Vec<RelationRow>> = LazyLock::new(|| {
     ours.map(row).collect()
 });
 
-fn relations(view: &CatalogView) -> impl Iterator<Item = &RelationRow> {
+/// Everything that is listed.
+pub(super) fn relations(view: &CatalogView) -> impl Iterator<Item = &RelationRow> {
     view.relations.iter().chain(OURS.iter())
 }
 
@@ -56,12 +60,16 @@ pub(super) fn rows<'a>(name: &str, view: &'a CatalogView) -> Option<Vec<Sparse<'
         "information_schema_catalog_name" => {
             vec![vec![("catalog_name", view.database.as_str().into())]]
         }
-        _ => return None,
+        other => {
+            let rights = information_rights::rows(other, view);
+            let routines = || information_routines::rows(other, view);
+            return rights.or_else(routines).or_else(|| keys::information(other, view));
+        }
     })
 }
 
 /// The three columns that most relations begin with.
-fn prefix<'a>(view: &'a CatalogView, row: &'a RelationRow) -> Sparse<'a> {
+pub(super) fn prefix<'a>(view: &'a CatalogView, row: &'a RelationRow) -> Sparse<'a> {
     vec![
         ("table_catalog", view.database.as_str().into()),
         ("table_schema", view.schema_name(row.schema_oid).into()),
@@ -69,7 +77,8 @@ fn prefix<'a>(view: &'a CatalogView, row: &'a RelationRow) -> Sparse<'a> {
     ]
 }
 
-fn yes_or_no(yes: bool) -> &'static str {
+/// The standard's truth values.
+pub(super) fn yes_or_no(yes: bool) -> &'static str {
     if yes { "YES" } else { "NO" }
 }
 

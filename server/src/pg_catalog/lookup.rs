@@ -107,7 +107,7 @@ impl CatalogView {
     /// The name of a role. The system's objects belong to the bootstrap superuser, who here is
     /// whichever role has that oid, else the first superuser.
     pub(super) fn role_name(&self, oid: u32) -> Option<&str> {
-        let named = self.roles.iter().find(|row| row.oid == oid);
+        let named = self.roles.iter().find(|row| row.oid.0 == oid);
         let bootstrap = || self.roles.iter().find(|row| row.superuser);
         let found = match oid {
             layout::BOOTSTRAP_OID => named.or_else(bootstrap),
@@ -134,6 +134,12 @@ pub(super) struct ProcRow {
     pub oid: u32,
     pub name: &'static str,
     pub namespace: u32,
+    /// Oid of its language, as it is written.
+    pub language: &'static str,
+    /// `i`, `s` or `v`.
+    pub volatility: &'static str,
+    /// Whether a NULL makes it NULL.
+    pub strict: bool,
     /// Oid of the type of the variadic argument's items, or 0.
     pub variadic: u32,
     /// `f`, `a`, `w` or `p`.
@@ -145,6 +151,13 @@ pub(super) struct ProcRow {
     pub all_types: Vec<u32>,
     pub modes: Vec<&'static str>,
     pub names: Vec<&'static str>,
+}
+
+impl ProcRow {
+    /// Whether it is written in C, as are those of the languages `internal` and `c`.
+    pub(super) fn is_compiled(&self) -> bool {
+        matches!(self.language, "12" | "13")
+    }
 }
 
 /// All functions, by ascending oid.
@@ -164,6 +177,9 @@ fn proc_row(line: &[&'static str]) -> Option<ProcRow> {
         oid: line.first()?.parse().ok()?,
         name: line.get(1)?,
         namespace: line.get(2)?.parse().ok()?,
+        language: line.get(4)?,
+        volatility: line.get(14)?,
+        strict: *line.get(12)? == "t",
         variadic: line.get(7)?.parse().ok()?,
         kind: line.get(9)?,
         returns_set: *line.get(13)? == "t",

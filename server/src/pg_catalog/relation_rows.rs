@@ -15,7 +15,8 @@ use super::layout::{
     self, BOOTSTRAP_OID, PG_CATALOG, RELATIONS, SYSTEM_SCHEMAS, SystemColumn, SystemRelation,
 };
 use super::lookup::AnyRelation;
-use super::{CatalogView, RelationKind, RelationRow, type_names};
+use super::{CatalogView, RelationKind, RelationRow, keys, type_names};
+use crate::meta::{Constraint, Oid, Says};
 use crate::types::{self, ColumnType};
 
 /// Oid of the access method `heap`, which `pg_am` has and clients expect of a table.
@@ -75,9 +76,18 @@ pub(super) fn pg_class(view: &CatalogView) -> Vec<Sparse<'_>> {
     let user = |row: &RelationRow| {
         let columns = row.columns.fields().len();
         let name = row.name.clone();
-        class(row.oid, name, row.schema_oid, row.owner_oid, row.kind.letter(), columns)
+        let owner = row.owner_oid;
+        let mut cells = class(row.oid, name, row.schema_oid, owner, row.kind.letter(), columns);
+        if let Some(found) = view.rights.snapshot().relation_by_oid(Oid(row.oid)) {
+            let is_indexed = |key: &Constraint| !matches!(key.says, Says::References(..));
+            cells.push(("relhasindex", found.constraints.iter().any(is_indexed).into()));
+            cells.push(("relacl", view.acl(found.acl.as_ref())));
+        }
+        cells
     };
-    view.relations.iter().map(user).collect()
+    let mut rows: Vec<_> = view.relations.iter().map(user).collect();
+    rows.extend(keys::index_classes(view));
+    rows
 }
 
 fn class(
@@ -129,11 +139,18 @@ pub(super) fn pg_attribute(view: &CatalogView) -> Vec<Sparse<'_>> {
         let columns = row.columns.fields().iter().enumerate();
         let attribute_of = |(at, field): (usize, &std::sync::Arc<Field>)| {
             let of_type = types::pg_type_of(field);
-            attribute(row.oid, field.name().clone(), at, of_type, !field.is_nullable())
+            let name = field.name().clone();
+            let mut cells = attribute(row.oid, name, at, of_type, !field.is_nullable());
+            if let Some(found) = view.rights.snapshot().relation_by_oid(Oid(row.oid)) {
+                cells.push(("attacl", view.acl(found.column_acls.get(field.name()))));
+            }
+            cells
         };
         columns.map(attribute_of).collect::<Vec<_>>()
     };
-    view.relations.iter().flat_map(of_relation).collect()
+    let mut rows: Vec<_> = view.relations.iter().flat_map(of_relation).collect();
+    rows.extend(keys::index_attributes(view));
+    rows
 }
 
 fn attribute(
@@ -171,7 +188,14 @@ pub(super) fn pg_namespace(view: &CatalogView) -> Vec<Sparse<'_>> {
     let is_new = |row: &(u32, &str, u32)| system.iter().all(|known| known.1 != row.1);
     let all = system.into_iter().chain(user.filter(is_new));
     all.map(|(oid, name, owner)| {
-        vec![("oid", oid.into()), ("nspname", name.into()), ("nspowner", owner.into())]
+        let found = view.rights.snapshot().schema(name).filter(|found| found.oid.0 == oid);
+        let acl = found.and_then(|found| found.acl.as_ref());
+        vec![
+            ("oid", oid.into()),
+            ("nspname", name.into()),
+            ("nspowner", owner.into()),
+            ("nspacl", view.acl(acl)),
+        ]
     })
     .collect()
 }

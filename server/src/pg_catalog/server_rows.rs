@@ -1,13 +1,13 @@
-//! Rows about the database, the roles and the settings of the session that asks.
+//! Rows about the database and the settings of the session that asks.
 //!
-//! In: the view. Out: sparse rows. What sessions do is in `session_rows`.
+//! In: the view. Out: sparse rows. What sessions do is in `session_rows`, roles in `role_rows`.
 //! Refuses to know relations.
 
 use chrono::{Offset, TimeZone, Utc};
 use chrono_tz::{OffsetComponents, OffsetName, TZ_VARIANTS};
 
+use super::CatalogView;
 use super::cells::{Cell, Sparse};
-use super::{CatalogView, RoleRow};
 use crate::session::settings::Shown;
 
 /// `pg_char_to_encoding('UTF8')`; texts are UTF-8 everywhere.
@@ -17,11 +17,11 @@ const PG_DEFAULT_OID: u32 = 1663;
 
 /// `pg_database`: the one there is.
 pub(super) fn pg_database(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let owner = view.roles.iter().find(|role| role.superuser).map_or(10, |role| role.oid);
+    let now = view.rights.snapshot();
     vec![vec![
         ("oid", view.database_oid.into()),
         ("datname", view.database.as_str().into()),
-        ("datdba", owner.into()),
+        ("datdba", now.database_owner().0.into()),
         ("encoding", UTF8.into()),
         ("datlocprovider", "c".into()),
         ("datallowconn", true.into()),
@@ -29,63 +29,8 @@ pub(super) fn pg_database(view: &CatalogView) -> Vec<Sparse<'_>> {
         ("dattablespace", PG_DEFAULT_OID.into()),
         ("datcollate", "C".into()),
         ("datctype", "C".into()),
+        ("datacl", view.acl(now.database_acl())),
     ]]
-}
-
-/// `pg_authid`, whose passwords nobody sees.
-pub(super) fn pg_authid(view: &CatalogView) -> Vec<Sparse<'_>> {
-    view.roles.iter().map(role).collect()
-}
-
-/// `pg_roles`.
-pub(super) fn pg_roles(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let shown = |row: &RoleRow| {
-        let mut cells = role(row);
-        cells.push(("rolpassword", "********".into()));
-        cells
-    };
-    view.roles.iter().map(shown).collect()
-}
-
-fn role(row: &RoleRow) -> Sparse<'static> {
-    vec![
-        ("oid", row.oid.into()),
-        ("rolname", row.name.clone().into()),
-        ("rolsuper", row.superuser.into()),
-        ("rolinherit", true.into()),
-        ("rolcreaterole", row.superuser.into()),
-        ("rolcreatedb", row.superuser.into()),
-        ("rolcanlogin", row.login.into()),
-        ("rolreplication", false.into()),
-        ("rolbypassrls", row.superuser.into()),
-        ("rolconnlimit", (-1).into()),
-    ]
-}
-
-/// `pg_user`.
-pub(super) fn pg_user(view: &CatalogView) -> Vec<Sparse<'_>> {
-    let shown = |row: &RoleRow| {
-        let mut cells = login(row);
-        cells.push(("passwd", "********".into()));
-        cells
-    };
-    view.roles.iter().filter(|row| row.login).map(shown).collect()
-}
-
-/// `pg_shadow`, whose passwords nobody sees either.
-pub(super) fn pg_shadow(view: &CatalogView) -> Vec<Sparse<'_>> {
-    view.roles.iter().filter(|row| row.login).map(login).collect()
-}
-
-fn login(row: &RoleRow) -> Sparse<'static> {
-    vec![
-        ("usename", row.name.clone().into()),
-        ("usesysid", row.oid.into()),
-        ("usecreatedb", row.superuser.into()),
-        ("usesuper", row.superuser.into()),
-        ("userepl", false.into()),
-        ("usebypassrls", row.superuser.into()),
-    ]
 }
 
 /// `pg_settings`.

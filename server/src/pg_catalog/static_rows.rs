@@ -30,9 +30,11 @@ macro_rules! sources {
 }
 
 sources! {
-    "mobula_keywords" "pg_aggregate" "pg_am" "pg_amop" "pg_amproc" "pg_cast" "pg_collation"
+    "mobula_arguments" "mobula_keywords" "pg_aggregate" "pg_am" "pg_amop" "pg_amproc"
+    "pg_cast" "pg_collation"
     "pg_conversion" "pg_language" "pg_opclass" "pg_operator" "pg_opfamily" "pg_proc" "pg_range"
-    "pg_tablespace" "pg_ts_config" "pg_ts_dict" "pg_ts_parser" "pg_ts_template" "pg_type"
+    "pg_tablespace" "pg_timezone_abbrevs" "pg_ts_config" "pg_ts_dict" "pg_ts_parser"
+    "pg_ts_template" "pg_type"
 }
 
 /// The rows of that relation, or `None` if it has none that never change.

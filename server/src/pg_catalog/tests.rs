@@ -9,6 +9,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::layout::{INFORMATION_SCHEMA, PG_CATALOG, RELATIONS};
 use super::*;
+use crate::meta::{Oid, RoleChange, Snapshot};
 use crate::session::limits::Limits;
 use crate::session::settings::Shown;
 use crate::session::variables;
@@ -34,8 +35,13 @@ fn relation(oid: u32, schema_oid: u32, name: &str, kind: RelationKind) -> Relati
 
 fn view() -> Arc<CatalogView> {
     let schema = |oid, name: &str| SchemaRow { oid, name: name.to_owned(), owner_oid: 10 };
-    let role =
-        |oid, name: &str, superuser| RoleRow { oid, name: name.to_owned(), superuser, login: true };
+    let mut now = Snapshot::default();
+    for (oid, name, superuser) in [(10, "mobula", true), (16385, "alice", false)] {
+        let with =
+            RoleChange { superuser: Some(superuser), login: Some(true), ..RoleChange::default() };
+        now.create_role(Oid(oid), name, &with).expect("a new role");
+    }
+    let now = Arc::new(now);
     let setting = Shown {
         variable: variables::find("timezone").ok(),
         name: "timezone".into(),
@@ -52,7 +58,7 @@ fn view() -> Arc<CatalogView> {
         user: "alice".into(),
         session_user: "alice".into(),
         user_oid: 16385,
-        rights: Arc::default(),
+        rights: Arc::new(Rights::of(&now, Oid(16385))),
         backend_pid: 42,
         schemas: vec![schema(2200, "public"), schema(16500, "Sales")],
         relations: vec![
@@ -60,7 +66,7 @@ fn view() -> Arc<CatalogView> {
             relation(16401, 16500, "items", RelationKind::Table),
             relation(16402, 2200, "v", RelationKind::View),
         ],
-        roles: vec![role(10, "mobula", true), role(16385, "alice", false)],
+        roles: now.roles().cloned().collect(),
         settings,
         link,
         search_path: vec!["alice".into(), "public".into()],
@@ -196,16 +202,16 @@ async fn functions() {
         ("pg_get_function_arguments(2176)", "anyarray, integer"),
         ("mobula_regclass('items')", "16400"),
         ("mobula_regclass('\"Sales\".items')", "16401"),
-        ("mobula_regclass_name(16401)", "\"Sales\".items"),
-        ("mobula_regclass_name(0)", "-"),
-        ("mobula_regclass_name(99999)", "99999"),
+        ("mobula_names(mobula_regclass(16401))", "\"Sales\".items"),
+        ("mobula_names(mobula_regclass(0))", "-"),
+        ("mobula_names(mobula_regclass(99999))", "99999"),
         ("to_regclass('nope')", "NULL"),
         ("mobula_regtype('timestamp(3) with time zone')", "1184"),
-        ("mobula_regtype_name(1007)", "integer[]"),
+        ("mobula_names(mobula_regtype(1007))", "integer[]"),
         ("mobula_regproc('array_in')", "750"),
-        ("mobula_regproc_name(1299)", "now"),
-        ("mobula_regprocedure_name(2176)", "array_length(anyarray,integer)"),
-        ("mobula_regoperator_name(96)", "=(integer,integer)"),
+        ("mobula_names(mobula_regproc(1299))", "now"),
+        ("mobula_names(mobula_regprocedure(2176))", "array_length(anyarray,integer)"),
+        ("mobula_names(mobula_regoperator(96))", "=(integer,integer)"),
         ("quote_ident('Sales')", "\"Sales\""),
         ("quote_ident('select')", "\"select\""),
         ("quote_ident('items')", "items"),
@@ -215,7 +221,7 @@ async fn functions() {
         ("has_table_privilege('items', 'select')", "true"),
         ("pg_encoding_to_char(6)", "UTF8"),
         ("pg_char_to_encoding('latin-1')", "8"),
-        ("pg_typeof(arrow_cast(1, 'Int32'))", "integer"),
+        ("mobula_names(pg_typeof(arrow_cast(1, 'Int32')))", "integer"),
         ("array_to_string(make_array(1, NULL, 3), ',')", "1,3"),
         ("array_to_string(make_array(true, NULL), ',', '*')", "t,*"),
         ("array_upper(make_array(1, 2), 1)", "2"),

@@ -134,10 +134,15 @@ pub async fn plan(
     let planned = query::plan(&state, &catalog, sql, parsed, given).await;
     let planned = planned.map_err(|error| catalog.explain(engine_error(error)))?;
     let constant = constant(&state, &planned).map_err(engine_error)?;
-    let shape = match &constant {
+    // What an oid is called does not depend on the text alone.
+    let constant = constant.filter(|constant| !constant.shape.has_names());
+    let mut shape = match &constant {
         Some(constant) => constant.shape.clone(),
         None => shape_of(&state, &planned.plan, sql)?,
     };
+    if shape.has_names() {
+        shape.names = Some(catalog.oid_names());
+    }
     if shape.columns.len() > COLUMNS_MAX_COUNT {
         let message = format!("target lists can have at most {COLUMNS_MAX_COUNT} entries");
         return Err(PgError::new(SqlState::TooManyColumns, message));

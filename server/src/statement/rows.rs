@@ -102,7 +102,8 @@ impl Rows {
         formats: &[Format],
         options: &FormatOptions,
     ) -> PgResult<Self> {
-        let encoder = Encoder::Rows(RowEncoder::new(&shape.schema, formats, options)?);
+        let encoder = RowEncoder::new(&shape.schema, formats, options)?;
+        let encoder = Encoder::Rows(encoder.with_names(shape.names.clone()));
         Ok(Self { feed, encoder })
     }
 

@@ -3,11 +3,11 @@
 //! `mobula_only` and `mobula_first` take the one value of a scalar subquery that was made an
 //! `array_agg` to be plannable; `mobula_array` is `ARRAY(SELECT ...)`, which is empty and not
 //! NULL without rows; `mobula_expandarray` and `mobula_subscripts` give `unnest` what
-//! PostgreSQL's set-returning functions return; `mobula_text` is an array or a boolean as text, to
+//! PostgreSQL's set-returning functions return, and `mobula_ordinals` the numbers of those rows;
+//! `mobula_text` is an array or a boolean as text, to
 //! be compared with `'{...}'` or `'t'`.
 //! Refuses to know where the arrays came from.
 
-use std::iter;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -21,7 +21,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, exec_err, plan_err};
 
 use super::by_type::TypeFunction;
-use crate::pg_catalog::type_names::format_type;
+use crate::pg_catalog::layout::typed_field;
 use crate::types::{self, PG_TYPE_KEY, list_element};
 
 macro_rules! function {
@@ -37,7 +37,7 @@ macro_rules! function {
 }
 
 pub(super) const FUNCTIONS: &[TypeFunction] = &[
-    function!("pg_typeof" 1 1 text, type_of),
+    function!("pg_typeof" 1 1 regtype, type_of),
     function!("array_to_string" 2 3 text, to_string),
     function!("array_upper" 2 2 int4, |args, fields, _| bound(args, fields, upper)),
     function!("array_lower" 2 2 int4, |args, fields, _| bound(args, fields, lower)),
@@ -46,6 +46,7 @@ pub(super) const FUNCTIONS: &[TypeFunction] = &[
     function!("mobula_array" 1 1 same_list, or_empty),
     function!("mobula_text" 1 1 text_or_same, as_text),
     function!("mobula_expandarray" 1 1 pairs, expand),
+    function!("mobula_ordinals" 1 100 list_of_int8, ordinals),
     function!("mobula_subscripts" 2 3 list_of_int4, subscripts),
 ];
 
@@ -55,6 +56,14 @@ fn text(_: &[FieldRef]) -> Result<Field> {
 
 fn int4(_: &[FieldRef]) -> Result<Field> {
     Ok(Field::new("", DataType::Int32, true))
+}
+
+fn regtype(_: &[FieldRef]) -> Result<Field> {
+    Ok(typed_field("", "regtype", true))
+}
+
+fn list_of_int8(_: &[FieldRef]) -> Result<Field> {
+    Ok(Field::new_list("", Field::new_list_field(DataType::Int64, true), true))
 }
 
 fn list_of_int4(_: &[FieldRef]) -> Result<Field> {
@@ -100,7 +109,7 @@ fn pairs(fields: &[FieldRef]) -> Result<Field> {
 }
 
 /// Any kind of list as the plain one; of NULLs, an empty list of NULLs for each.
-fn lists(array: &ArrayRef) -> Result<ListArray> {
+pub(super) fn lists(array: &ArrayRef) -> Result<ListArray> {
     let item = match list_element(array.data_type()) {
         Some(element) => element.data_type().clone(),
         None if array.data_type().is_null() => DataType::Null,
@@ -114,7 +123,7 @@ fn lists(array: &ArrayRef) -> Result<ListArray> {
 }
 
 /// The values of all lists one after the other, and how many each list has; NULLs have none.
-fn flat(lists: &ListArray) -> Result<(ArrayRef, Vec<usize>)> {
+pub(super) fn flat(lists: &ListArray) -> Result<(ArrayRef, Vec<usize>)> {
     let offsets = lists.value_offsets();
     let range = |row: usize| match lists.is_valid(row) {
         true => offsets[row]..offsets[row + 1],
@@ -126,12 +135,11 @@ fn flat(lists: &ListArray) -> Result<(ArrayRef, Vec<usize>)> {
 }
 
 fn type_of(args: &[ArrayRef], fields: &[FieldRef], _: &DataType) -> Result<ArrayRef> {
-    let name = match fields[0].data_type() {
-        DataType::Null => "unknown".to_owned(),
-        _ => format_type(types::pg_type_of(&fields[0]).oid, None),
+    let of_type = match fields[0].data_type() {
+        DataType::Null => types::oid::UNKNOWN,
+        _ => types::pg_type_of(&fields[0]).oid,
     };
-    let rows = args[0].len();
-    Ok(Arc::new(StringArray::from_iter_values(iter::repeat_n(name, rows))))
+    Ok(Arc::new(UInt32Array::from_value(of_type, args[0].len())))
 }
 
 /// The items of a list as PostgreSQL prints them; `None` for a NULL.
@@ -263,13 +271,48 @@ fn expand(args: &[ArrayRef], fields: &[FieldRef], of_type: &DataType) -> Result<
     list_array(Arc::new(pairs), lengths, of_type)
 }
 
+/// The places of a list's items, or none for a second dimension; backwards if that is asked for.
 fn subscripts(args: &[ArrayRef], fields: &[FieldRef], of_type: &DataType) -> Result<ArrayRef> {
-    let (_, lengths) = flat(&lists(&args[0])?)?;
-    let numbers = counted(&lengths, first_index(&fields[0]));
-    list_array(Arc::new(numbers), lengths, of_type)
+    let lists = lists(&args[0])?;
+    let dimensions = cast(&args[1], &DataType::Int64)?;
+    let dimensions = dimensions.as_primitive::<Int64Type>();
+    let backwards = args.get(2).map(|array| cast(array, &DataType::Boolean)).transpose()?;
+    let backwards = backwards.as_ref().map(|array| array.as_boolean());
+    let first = first_index(&fields[0]);
+    let (mut numbers, mut lengths) = (vec![], vec![]);
+    for row in 0..lists.len() {
+        let asked = dimensions.is_valid(row) && dimensions.value(row) == 1;
+        let known = backwards.is_none_or(|array| array.is_valid(row));
+        let length =
+            if asked && known && lists.is_valid(row) { lists.value_length(row) } else { 0 };
+        let places = first..first + length;
+        match backwards.is_some_and(|array| array.value(row)) {
+            true => numbers.extend(places.rev()),
+            false => numbers.extend(places),
+        }
+        lengths.push(usize::try_from(length).unwrap_or(0));
+    }
+    list_array(Arc::new(Int32Array::from(numbers)), lengths, of_type)
 }
 
-fn list_array(values: ArrayRef, lengths: Vec<usize>, of_type: &DataType) -> Result<ArrayRef> {
+/// 1, 2, ... up to the length of the longest list of a row.
+fn ordinals(args: &[ArrayRef], _: &[FieldRef], of_type: &DataType) -> Result<ArrayRef> {
+    let mut longest = vec![0_usize; args[0].len()];
+    for array in args {
+        for (length, longest) in flat(&lists(array)?)?.1.into_iter().zip(&mut longest) {
+            *longest = length.max(*longest);
+        }
+    }
+    let numbers: ArrayRef = Arc::new(counted(&longest, 1));
+    list_array(cast(&numbers, &DataType::Int64)?, longest, of_type)
+}
+
+/// A list for each length, of these values.
+pub(super) fn list_array(
+    values: ArrayRef,
+    lengths: Vec<usize>,
+    of_type: &DataType,
+) -> Result<ArrayRef> {
     let DataType::List(item) = of_type else {
         return exec_err!("{of_type} is no list");
     };

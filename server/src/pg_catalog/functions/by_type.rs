@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::{arrays, json};
+use super::{acl, arrays, json};
 
 /// A function: everything about it in one line of a table.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ pub(super) struct TypeFunction {
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
-    arrays::FUNCTIONS.iter().chain(json::FUNCTIONS).map(|function| {
+    let tables = [arrays::FUNCTIONS, json::FUNCTIONS, std::slice::from_ref(&acl::ROWS)];
+    tables.into_iter().flatten().map(|function| {
         let signature = Signature::user_defined(Volatility::Immutable);
         ScalarUDF::new_from_impl(TypedUdf { function, signature })
     })

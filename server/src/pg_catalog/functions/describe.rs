@@ -1,27 +1,27 @@
 //! Functions that put an object into words.
 //!
 //! In: oids and names. Out: what PostgreSQL's own functions of the same names tell of them.
-//! What we do not have (indexes, constraints, rules, comments, defaults ...) is answered with
-//! NULL, as PostgreSQL answers about an oid that no object has.
+//! What we do not have (rules, triggers, defaults ...) is answered with NULL, as PostgreSQL answers
+//! about an oid that no object has.
 
 use datafusion::common::Result;
 
 use super::reg::{self, CLASS};
 use super::rows::Kind::{Bool, Int, Object, Text};
 use super::rows::{Arg, Function, strict};
-use crate::pg_catalog::CatalogView;
 use crate::pg_catalog::cells::Cell;
 use crate::pg_catalog::lookup::{AnyRelation, proc_by_oid, quote_ident};
 use crate::pg_catalog::relation_rows::is_publishable;
 use crate::pg_catalog::type_names::{by_oid, format_type};
+use crate::pg_catalog::{CatalogView, comments, keys};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("format_type", &[Int, Int], "text", formatted).sees_nulls(),
     strict("pg_get_userbyid", &[Int], "name", user),
     strict("pg_get_viewdef", &[Object, Bool], "text", viewdef).optional(1),
     strict("pg_get_expr", &[Text, Int, Bool], "text", |_, args| expr(args)).optional(1),
-    strict("pg_get_indexdef", &[Int, Int, Bool], "text", null).optional(2),
-    strict("pg_get_constraintdef", &[Int, Bool], "text", null).optional(1),
+    strict("pg_get_indexdef", &[Int, Int, Bool], "text", indexdef).optional(2),
+    strict("pg_get_constraintdef", &[Int, Bool], "text", constraintdef).optional(1),
     strict("pg_get_ruledef", &[Int, Bool], "text", null).optional(1),
     strict("pg_get_partkeydef", &[Int], "text", null),
     strict("pg_get_partition_constraintdef", &[Int], "text", null),
@@ -30,14 +30,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("pg_get_serial_sequence", &[Text, Text], "text", null),
     strict("pg_index_column_has_property", &[Object, Int, Text], "bool", null),
     strict("pg_tablespace_location", &[Int], "text", |_, _| Ok("".into())),
-    strict("obj_description", &[Int, Text], "text", null).optional(1),
-    strict("col_description", &[Int, Int], "text", null),
+    strict("obj_description", &[Int, Text], "text", comment).optional(1),
+    strict("col_description", &[Int, Int], "text", column_comment),
     strict("shobj_description", &[Int, Text], "text", null),
     strict("pg_describe_object", &[Int, Int, Int], "text", described),
     strict("pg_relation_is_publishable", &[Object], "bool", publishable),
     strict("pg_encoding_to_char", &[Int], "name", |_, args| Ok(encoding_name(&args[0]).into())),
     strict("pg_char_to_encoding", &[Text], "int4", |_, args| Ok(encoding(args[0].text()).into())),
-    strict("quote_ident", &[Text], "text", |_, args| Ok(quote_ident(args[0].text()).into())),
+    strict("pg_relation_is_updatable", &[Object, Bool], "int4", |_, _| Ok(0.into())),
+    strict("pg_column_is_updatable", &[Object, Int, Bool], "bool", |_, _| Ok(false.into())),
+    strict("pg_index_has_property", &[Object, Text], "bool", null),
+    strict("pg_collation_actual_version", &[Int], "text", null),
+    strict("pg_database_collation_actual_version", &[Int], "text", null),
+    strict("pg_get_statisticsobjdef_expressions", &[Int], "_text", null),
+    strict("pg_sequence_last_value", &[Object], "int8", null),
+    strict("pg_trigger_depth", &[], "int4", |_, _| Ok(0.into())),
+    strict("row_security_active", &[Object], "bool", |_, _| Ok(false.into())),
+    strict("pg_get_replica_identity_index", &[Object], "regclass", null),
+    strict("pg_partition_root", &[Object], "regclass", null),
+    strict("pg_relation_filenode", &[Object], "oid", filenode),
+    strict("pg_encoding_max_length", &[Int], "int4", |_, args| Ok(widest(&args[0]).into())),
 ];
 
 /// Oids of the catalogs whose objects `pg_describe_object` knows.
@@ -96,6 +108,31 @@ fn null(_: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {
     Ok(Cell::Null)
 }
 
+fn indexdef(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    let column = args.get(1).map_or(0, Arg::int);
+    Ok(keys::index_definition(view, args[0].oid(), column).into())
+}
+
+fn constraintdef(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    Ok(keys::definition(view, args[0].oid()).into())
+}
+
+fn comment(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    let catalog = match args.get(1).map(Arg::text) {
+        None => None,
+        Some("pg_class") => Some(comments::PG_CLASS),
+        Some("pg_namespace") => Some(comments::PG_NAMESPACE),
+        Some(_) => return Ok(Cell::Null),
+    };
+    Ok(comments::comment(view, catalog, args[0].oid(), 0).into())
+}
+
+fn column_comment(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    let (oid, column) = (args[0].oid(), args[1].int());
+    let catalog = Some(comments::PG_CLASS);
+    Ok(comments::comment(view, catalog, oid, column).filter(|_| column > 0).into())
+}
+
 fn formatted(_: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
     if matches!(args[0], Arg::Null) {
         return Ok(Cell::Null);
@@ -152,6 +189,27 @@ fn described(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
 fn publishable(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
     let oid = reg::resolve(view, &CLASS, &args[0])?;
     Ok(view.relation(oid).map(|found| is_publishable(&found)).into())
+}
+
+/// The number that names a relation's files; a view has none.
+fn filenode(view: &CatalogView, args: &[Arg<'_>]) -> Result<Cell> {
+    let oid = reg::resolve(view, &CLASS, &args[0])?;
+    let is_table = view.relation(oid).is_some_and(|found| match found {
+        AnyRelation::User(row) => row.kind.letter() == "r",
+        AnyRelation::System(row) => row.kind == "r",
+    });
+    Ok(is_table.then_some(oid).into())
+}
+
+/// How many bytes a character of an encoding takes at most.
+fn widest(encoding: &Arg<'_>) -> Option<i32> {
+    Some(match encoding_name(encoding) {
+        "" => return None,
+        "UTF8" | "EUC_TW" | "MULE_INTERNAL" | "GB18030" => 4,
+        "EUC_JP" | "EUC_CN" | "EUC_KR" | "EUC_JIS_2004" | "JOHAB" => 3,
+        "SJIS" | "BIG5" | "GBK" | "UHC" | "SHIFT_JIS_2004" => 2,
+        _ => 1,
+    })
 }
 
 fn encoding_name(arg: &Arg<'_>) -> &'static str {

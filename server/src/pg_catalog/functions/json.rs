@@ -1,4 +1,5 @@
-//! `json_build_object`, which clients gather a catalog's columns with.
+//! `json_build_object`, which clients gather a catalog's columns with, and `mobula_row_to_json`,
+//! which the planner's rewrite puts in the place of `row_to_json`.
 //!
 //! In: names and values in turn. Out: a JSON object as text.
 //! Refuses to know any other function of JSON.
@@ -14,14 +15,18 @@ use datafusion::common::{Result, exec_err, plan_err};
 use super::by_type::TypeFunction;
 use crate::pg_catalog::layout::typed_field;
 
-pub(super) const FUNCTIONS: &[TypeFunction] = &[TypeFunction {
-    name: "json_build_object",
-    least_arguments: 2,
-    // As many as PostgreSQL passes to any function.
-    most_arguments: 100,
-    returns: json,
-    call: build_object,
-}];
+pub(super) const FUNCTIONS: &[TypeFunction] = &[
+    function("json_build_object", |args, _, _| object(args, " : ", ", ")),
+    function("mobula_row_to_json", |args, _, _| object(args, ":", ",")),
+];
+
+const fn function(
+    name: &'static str,
+    call: fn(&[ArrayRef], &[FieldRef], &DataType) -> Result<ArrayRef>,
+) -> TypeFunction {
+    // As many arguments as PostgreSQL passes to any function, or columns a row may have.
+    TypeFunction { name, least_arguments: 2, most_arguments: 3_328, returns: json, call }
+}
 
 fn json(fields: &[FieldRef]) -> Result<Field> {
     match fields.len() % 2 {
@@ -30,7 +35,8 @@ fn json(fields: &[FieldRef]) -> Result<Field> {
     }
 }
 
-fn build_object(args: &[ArrayRef], _: &[FieldRef], _: &DataType) -> Result<ArrayRef> {
+/// Objects written with these marks after a name and between members.
+fn object(args: &[ArrayRef], colon: &str, comma: &str) -> Result<ArrayRef> {
     let rows = args[0].len();
     let mut objects: Vec<Vec<String>> = vec![vec![]; rows];
     for pair in args.chunks_exact(2) {
@@ -39,10 +45,10 @@ fn build_object(args: &[ArrayRef], _: &[FieldRef], _: &DataType) -> Result<Array
             let Some(name) = name else {
                 return exec_err!("null value not allowed for object key");
             };
-            object.push(format!("{} : {value}", quoted(&name)));
+            object.push(format!("{}{colon}{value}", quoted(&name)));
         }
     }
-    let whole = objects.into_iter().map(|members| format!("{{{}}}", members.join(", ")));
+    let whole = objects.into_iter().map(|members| format!("{{{}}}", members.join(comma)));
     Ok(Arc::new(StringArray::from_iter_values(whole)))
 }
 

@@ -1,23 +1,22 @@
 //! `pg_get_function_*`: functions as `\df` shows them.
 //!
 //! In: the oid of a row of `pg_proc`. Out: its arguments and its result in words.
-//! Refuses to show defaults and bodies: those of the system's functions are not kept.
+//! Arguments with defaults come from a file, since their expressions are not kept.
 
 use datafusion::common::Result;
 
 use super::rows::Kind::{Bool, Int};
 use super::rows::{Arg, Function, strict};
-use crate::pg_catalog::CatalogView;
-use crate::pg_catalog::cells::Cell;
+use crate::pg_catalog::cells::{Cell, unescape};
 use crate::pg_catalog::lookup::{ProcRow, proc_by_oid, quote_ident};
 use crate::pg_catalog::type_names::format_type;
+use crate::pg_catalog::{CatalogView, static_rows};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("pg_get_function_result", &[Int], "text", |_, args| shown(args, result)),
     strict("pg_get_function_arguments", &[Int], "text", |_, args| shown(args, arguments)),
-    strict("pg_get_function_identity_arguments", &[Int], "text", |_, args| shown(args, arguments)),
+    strict("pg_get_function_identity_arguments", &[Int], "text", |_, args| shown(args, identity)),
     strict("pg_get_function_arg_default", &[Int, Int], "text", null),
-    strict("pg_get_functiondef", &[Int], "text", null),
     strict("pg_get_function_sqlbody", &[Int], "text", null),
     strict("pg_get_triggerdef", &[Int, Bool], "text", null).optional(1),
 ];
@@ -50,7 +49,25 @@ fn named(name: &str, of_type: u32) -> String {
     }
 }
 
-fn arguments(row: &ProcRow) -> Option<String> {
+/// Arguments as they are declared.
+pub(super) fn arguments(row: &ProcRow) -> Option<String> {
+    with_defaults(row, 1).or_else(|| plain_arguments(row))
+}
+
+/// Arguments as they tell one function from another.
+fn identity(row: &ProcRow) -> Option<String> {
+    with_defaults(row, 2).or_else(|| plain_arguments(row))
+}
+
+/// A field of the line about a function that has defaults.
+fn with_defaults(row: &ProcRow, field: usize) -> Option<String> {
+    let oid = row.oid.to_string();
+    let mut lines = static_rows::lines("mobula_arguments");
+    let line = lines.find(|line| line.first() == Some(&oid.as_str()))?;
+    line.get(field).map(|text| unescape(text))
+}
+
+fn plain_arguments(row: &ProcRow) -> Option<String> {
     let is_variadic = row.variadic != 0 && row.modes.is_empty();
     let count = row.input_types.len();
     let shown = all(row).enumerate().filter(|(_, (mode, ..))| *mode != "t");
@@ -67,7 +84,8 @@ fn arguments(row: &ProcRow) -> Option<String> {
     Some(shown.collect::<Vec<_>>().join(", "))
 }
 
-fn result(row: &ProcRow) -> Option<String> {
+/// What it returns; a procedure returns nothing.
+pub(super) fn result(row: &ProcRow) -> Option<String> {
     if row.kind == "p" {
         return None;
     }

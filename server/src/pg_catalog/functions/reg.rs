@@ -1,69 +1,92 @@
 //! `reg*`: an object's oid from its name, and its name from its oid.
 //!
 //! In: a name as SQL writes it, or an oid. Out: the other one.
-//! `mobula_regclass(x)` stands for `x::regclass`, `mobula_regclass_name(x)` for
-//! `x::regclass::text`, and so on; the planner's rewrite writes them.
+//! `mobula_regclass(x)` stands for `x::regclass`, and so on; the planner's rewrite writes them.
 //! Refuses to know where names are looked up; see `lookup` and `type_names`.
 
-use datafusion::common::{Result, plan_datafusion_err};
+use datafusion::common::Result;
 
+use super::refusal;
 use super::rows::Kind::{Object, Text};
 use super::rows::{Arg, Function, strict};
+use crate::encode::OidNames;
+use crate::error::SqlState;
 use crate::pg_catalog::cells::Cell;
 use crate::pg_catalog::layout::{PG_CATALOG, PG_CATALOG_OID};
 use crate::pg_catalog::lookup::{self, ProcRow, quote_ident, split_name};
 use crate::pg_catalog::type_names::{self, format_type};
 use crate::pg_catalog::{CatalogView, static_rows};
+use crate::types::oid;
 
-/// One of the `reg*` types.
+/// A kind of object with names: for each of the `reg*` types one.
 pub(super) struct Reg {
     /// What its objects are called in an error.
     noun: &'static str,
+    /// What the error is when there is none of that name.
+    missing: SqlState,
     oid_of: fn(&CatalogView, &str) -> Option<u32>,
     name_of: fn(&CatalogView, u32) -> Option<String>,
 }
 
+impl Reg {
+    /// A kind whose objects are only looked up.
+    pub(super) const fn names(
+        noun: &'static str,
+        missing: SqlState,
+        oid_of: fn(&CatalogView, &str) -> Option<u32>,
+    ) -> Self {
+        Self { noun, missing, oid_of, name_of: |_, _| None }
+    }
+
+    /// An oid without an object is shown as a number, as in PostgreSQL.
+    pub(super) fn shown(&self, view: &CatalogView, oid: u32) -> String {
+        match oid {
+            0 => "-".to_owned(),
+            oid => (self.name_of)(view, oid).unwrap_or_else(|| oid.to_string()),
+        }
+    }
+}
+
 pub(super) const FUNCTIONS: &[Function] = &[
     strict("mobula_oid", &[Object], "oid", |_, args| number(&args[0])),
-    strict("mobula_regclass", &[Object], "regclass", |v, a| oid(v, &CLASS, a)),
-    strict("mobula_regclass_name", &[Object], "text", |v, a| name(v, &CLASS, a)),
+    strict("mobula_regclass", &[Object], "regclass", |v, a| oid_of(v, &CLASS, a)),
     strict("to_regclass", &[Text], "regclass", |v, a| maybe(v, &CLASS, a)),
-    strict("mobula_regtype", &[Object], "regtype", |v, a| oid(v, &TYPE, a)),
-    strict("mobula_regtype_name", &[Object], "text", |v, a| name(v, &TYPE, a)),
+    strict("mobula_regtype", &[Object], "regtype", |v, a| oid_of(v, &TYPE, a)),
     strict("to_regtype", &[Text], "regtype", |v, a| maybe(v, &TYPE, a)),
-    strict("mobula_regproc", &[Object], "regproc", |v, a| oid(v, &PROC, a)),
-    strict("mobula_regproc_name", &[Object], "text", |v, a| name(v, &PROC, a)),
+    strict("mobula_regproc", &[Object], "regproc", |v, a| oid_of(v, &PROC, a)),
     strict("to_regproc", &[Text], "regproc", |v, a| maybe(v, &PROC, a)),
-    strict("mobula_regprocedure", &[Object], "regprocedure", |v, a| oid(v, &PROCEDURE, a)),
-    strict("mobula_regprocedure_name", &[Object], "text", |v, a| name(v, &PROCEDURE, a)),
+    strict("mobula_regprocedure", &[Object], "regprocedure", |v, a| oid_of(v, &PROCEDURE, a)),
     strict("to_regprocedure", &[Text], "regprocedure", |v, a| maybe(v, &PROCEDURE, a)),
-    strict("mobula_regoper", &[Object], "regoper", |v, a| oid(v, &OPERATOR, a)),
-    strict("mobula_regoper_name", &[Object], "text", |v, a| name(v, &OPERATOR, a)),
-    strict("mobula_regoperator", &[Object], "regoperator", |v, a| oid(v, &OPERATOR, a)),
-    strict("mobula_regoperator_name", &[Object], "text", |v, a| name(v, &OPERATOR, a)),
-    strict("mobula_regnamespace", &[Object], "regnamespace", |v, a| oid(v, &NAMESPACE, a)),
-    strict("mobula_regnamespace_name", &[Object], "text", |v, a| name(v, &NAMESPACE, a)),
+    strict("mobula_regoper", &[Object], "regoper", |v, a| oid_of(v, &OPER, a)),
+    strict("to_regoper", &[Text], "regoper", |v, a| maybe(v, &OPER, a)),
+    strict("to_regoperator", &[Text], "regoperator", |v, a| maybe(v, &OPERATOR, a)),
+    strict("mobula_regoperator", &[Object], "regoperator", |v, a| oid_of(v, &OPERATOR, a)),
+    strict("mobula_regnamespace", &[Object], "regnamespace", |v, a| oid_of(v, &NAMESPACE, a)),
     strict("to_regnamespace", &[Text], "regnamespace", |v, a| maybe(v, &NAMESPACE, a)),
-    strict("mobula_regrole", &[Object], "regrole", |v, a| oid(v, &ROLE, a)),
-    strict("mobula_regrole_name", &[Object], "text", |v, a| name(v, &ROLE, a)),
+    strict("mobula_regrole", &[Object], "regrole", |v, a| oid_of(v, &ROLE, a)),
     strict("to_regrole", &[Text], "regrole", |v, a| maybe(v, &ROLE, a)),
 ];
 
 /// Relations.
 pub(super) const CLASS: Reg = Reg {
     noun: "relation",
+    missing: SqlState::UndefinedTable,
     oid_of: |view, text| view.relation_named(text).map(|found| found.oid()),
     name_of: |view, oid| view.relation(oid).map(|found| view.shown_relation(&found)),
 };
 
-const TYPE: Reg = Reg {
+/// Types.
+pub(super) const TYPE: Reg = Reg {
     noun: "type",
+    missing: SqlState::UndefinedObject,
     oid_of: |_, text| type_names::parse(text),
     name_of: |_, oid| type_names::by_oid(oid).map(|row| format_type(row.oid, None)),
 };
 
-const PROC: Reg = Reg {
+/// Functions by their names alone.
+pub(super) const PROC: Reg = Reg {
     noun: "function",
+    missing: SqlState::UndefinedFunction,
     oid_of: |_, text| {
         let mut named = procs(text);
         named.next().filter(|_| named.next().is_none()).map(|row| row.oid)
@@ -77,8 +100,10 @@ const PROC: Reg = Reg {
     },
 };
 
-const PROCEDURE: Reg = Reg {
+/// Functions with the types of their arguments.
+pub(super) const PROCEDURE: Reg = Reg {
     noun: "function",
+    missing: SqlState::UndefinedFunction,
     oid_of: |_, text| procedure(text),
     name_of: |view, oid| {
         let row = lookup::proc_by_oid(oid)?;
@@ -86,23 +111,45 @@ const PROCEDURE: Reg = Reg {
     },
 };
 
+const OPER: Reg = Reg {
+    noun: "operator",
+    missing: SqlState::UndefinedFunction,
+    oid_of: |_, text| {
+        let bare = text.trim();
+        let bare = bare.strip_prefix("pg_catalog.").unwrap_or(bare);
+        let mut named = operators().filter(|row| row.1 == bare);
+        named.next().filter(|_| named.next().is_none()).map(|row| row.0)
+    },
+    name_of: |_, oid| {
+        let (_, name, _) = operators().find(|row| row.0 == oid)?;
+        // A name that several operators have is shown with its schema.
+        let alone = operators().filter(|row| row.1 == name).nth(1).is_none();
+        Some(if alone { name.to_owned() } else { format!("{PG_CATALOG}.{name}") })
+    },
+};
+
 const OPERATOR: Reg = Reg {
     noun: "operator",
+    missing: SqlState::UndefinedFunction,
     oid_of: |_, text| operator_oid(text),
     name_of: |_, oid| operator_name(oid),
 };
 
-const NAMESPACE: Reg = Reg {
+/// Schemas.
+pub(super) const NAMESPACE: Reg = Reg {
     noun: "schema",
+    missing: SqlState::InvalidSchemaName,
     oid_of: |view, text| view.schema_oid(split_name(text)?.first()?),
     name_of: |view, oid| view.schema_name(oid).map(quote_ident),
 };
 
-const ROLE: Reg = Reg {
+/// Roles.
+pub(super) const ROLE: Reg = Reg {
     noun: "role",
+    missing: SqlState::UndefinedObject,
     oid_of: |view, text| {
         let wanted = split_name(text)?.into_iter().next()?;
-        view.roles.iter().find(|row| row.name == wanted).map(|row| row.oid)
+        view.roles.iter().find(|row| row.name == wanted).map(|row| row.oid.0)
     },
     name_of: |view, oid| view.role_name(oid).map(quote_ident),
 };
@@ -118,24 +165,31 @@ pub(super) fn resolve(view: &CatalogView, reg: &Reg, arg: &Arg<'_>) -> Result<u3
     let found = text.parse().ok().or_else(|| (reg.oid_of)(view, text));
     found.ok_or_else(|| match procs(text).nth(1) {
         Some(_) if reg.noun == PROC.noun => {
-            plan_datafusion_err!("more than one function named \"{text}\"")
+            refusal(SqlState::AmbiguousFunction, format!("more than one function named \"{text}\""))
         }
-        _ => plan_datafusion_err!("{} \"{text}\" does not exist", reg.noun),
+        _ => refusal(reg.missing, format!("{} \"{text}\" does not exist", reg.noun)),
     })
 }
 
-fn oid(view: &CatalogView, reg: &Reg, args: &[Arg<'_>]) -> Result<Cell> {
+fn oid_of(view: &CatalogView, reg: &Reg, args: &[Arg<'_>]) -> Result<Cell> {
     Ok(resolve(view, reg, &args[0])?.into())
 }
 
-/// An oid without an object is shown as a number, as in PostgreSQL.
-fn name(view: &CatalogView, reg: &Reg, args: &[Arg<'_>]) -> Result<Cell> {
-    let oid = resolve(view, reg, &args[0])?;
-    let shown = match oid {
-        0 => "-".to_owned(),
-        oid => (reg.name_of)(view, oid).unwrap_or_else(|| oid.to_string()),
-    };
-    Ok(shown.into())
+impl OidNames for CatalogView {
+    fn name(&self, type_oid: u32, value: u32) -> String {
+        let reg = match type_oid {
+            oid::REGCLASS => &CLASS,
+            oid::REGTYPE => &TYPE,
+            oid::REGPROC => &PROC,
+            oid::REGPROCEDURE => &PROCEDURE,
+            oid::REGOPER => &OPER,
+            oid::REGOPERATOR => &OPERATOR,
+            oid::REGNAMESPACE => &NAMESPACE,
+            oid::REGROLE => &ROLE,
+            _ => return value.to_string(),
+        };
+        reg.shown(self, value)
+    }
 }
 
 fn maybe(view: &CatalogView, reg: &Reg, args: &[Arg<'_>]) -> Result<Cell> {
@@ -147,7 +201,10 @@ fn number(arg: &Arg<'_>) -> Result<Cell> {
         return Ok(arg.oid().into());
     };
     let parsed = text.trim().parse::<u32>().ok();
-    let wrong = || plan_datafusion_err!("invalid input syntax for type oid: \"{text}\"");
+    let wrong = || {
+        let message = format!("invalid input syntax for type oid: \"{text}\"");
+        refusal(SqlState::InvalidTextRepresentation, message)
+    };
     Ok(parsed.ok_or_else(wrong)?.into())
 }
 
@@ -198,9 +255,7 @@ fn operator_name(oid: u32) -> Option<String> {
 fn operator_oid(text: &str) -> Option<u32> {
     let bare = text.trim();
     let bare = bare.strip_prefix("pg_catalog.").unwrap_or(bare);
-    let Some((name, sides)) = bare.strip_suffix(')').and_then(|text| text.split_once('(')) else {
-        return operators().find(|row| row.1 == bare).map(|row| row.0);
-    };
+    let (name, sides) = bare.strip_suffix(')')?.split_once('(')?;
     let side = |text: &str| match text.trim() {
         "NONE" | "none" => Some(0),
         text => type_names::parse(text),

@@ -6,11 +6,12 @@
 
 use std::path::Path;
 
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 
 use super::reg::{self, CLASS};
 use super::rows::Kind::{Int, Object, Text};
 use super::rows::{Arg, Function, strict};
+use crate::error::{PgError, SqlState};
 use crate::pg_catalog::CatalogView;
 use crate::pg_catalog::cells::Cell;
 use crate::pg_catalog::lookup::AnyRelation;
@@ -25,6 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     strict("pg_indexes_size", &[Object], "int8", |_, _| Ok(0.into())),
     strict("pg_database_size", &[Object], "int8", database_size),
     strict("pg_tablespace_size", &[Object], "int8", database_size),
+    strict("pg_size_bytes", &[Text], "int8", |_, args| bytes(args[0].text())),
     strict("pg_size_pretty", &[Int], "text", |_, args| Ok(pretty(args[0].int()).into())),
 ];
 
@@ -60,6 +62,28 @@ fn bytes_under(path: &Path, levels: usize) -> u64 {
     }
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.map(|entry| bytes_under(&entry.path(), levels - 1)).sum()
+}
+
+/// `1.5 GB` as a number of bytes.
+fn bytes(text: &str) -> Result<Cell> {
+    let trimmed = text.trim();
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
+    let end = trimmed.find(|c| !is_number(c)).unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(end);
+    let invalid = |detail: String| {
+        let message = format!("invalid size: \"{text}\"");
+        let error = PgError::new(SqlState::InvalidParameterValue, message).detail(detail);
+        DataFusionError::External(Box::new(error))
+    };
+    let number: f64 = number.parse().map_err(|_| invalid("Not a number.".to_owned()))?;
+    let names = ["bytes", "kb", "mb", "gb", "tb", "pb"];
+    let wanted = unit.trim().to_lowercase();
+    let power = match wanted.as_str() {
+        "" | "b" => Some(0),
+        name => names.iter().position(|known| *known == name),
+    };
+    let power = power.ok_or_else(|| invalid(format!("Invalid size unit: \"{}\".", unit.trim())))?;
+    Ok(Cell::Int((number * 1024_f64.powi(power as i32)).round() as i64))
 }
 
 /// PostgreSQL's rounding: a unit is left only above ten times 1024, halves go away from zero.
