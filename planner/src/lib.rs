@@ -60,6 +60,7 @@ mod scalars;
 pub mod session;
 pub mod stages;
 mod sums;
+mod table_query;
 pub mod tables;
 pub mod types;
 mod unions;

@@ -193,6 +193,10 @@ impl<'a> StatementCatalog<'a> {
         narrow::some_of(self.open(relation).await?, &relation.name, columns)
     }
 
+    fn searches_information_schema(&self) -> bool {
+        self.scope.search_path.iter().any(|schema| schema == "information_schema")
+    }
+
     fn system(&self) -> &System {
         self.system.get_or_init(|| {
             let view = Arc::new(view_of(self.scope));
@@ -301,6 +305,9 @@ impl planner::resolve::Catalog for StatementCatalog<'_> {
         }
         match self.relation(name) {
             Some(relation) => self.open_allowed(&relation).await.map(Some),
+            None if name.schema().is_none() && self.searches_information_schema() => {
+                self.system().information_schema.table(name.table()).await
+            }
             None => Ok(None),
         }
     }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, SelectItem, TableAlias, TableFactor, Visit, Visitor,
+    ObjectName, SelectItem, TableAlias, TableFactor, Value, Visit, Visitor,
 };
 
 use super::build::{self, call, replace};
@@ -148,7 +148,7 @@ pub(super) fn in_from(table: &mut TableFactor) {
     let Some(function) = build::function_name(name) else {
         return;
     };
-    let of_rows = numbered || arguments.iter().any(names_column);
+    let of_rows = numbered || arguments.iter().any(varies);
     if numbered && function == "aclexplode" {
         return;
     }
@@ -215,14 +215,18 @@ fn number_rows(function: &str, arrays: &mut Vec<Expr>, alias: &mut Option<TableA
     *alias = Some(build::alias(name, columns));
 }
 
-/// True for an argument that depends on a row, as a function beside a table may.
-fn names_column(argument: &FunctionArg) -> bool {
+/// True for an argument that depends on a row, as a function beside a table may, or on a value of
+/// the client's: DataFusion reads its own series with literals only.
+fn varies(argument: &FunctionArg) -> bool {
     struct Find;
     impl Visitor for Find {
         type Break = ();
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
                 Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+                    ControlFlow::Break(())
+                }
                 Expr::Identifier(ident) if !is_session_word(ident) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }

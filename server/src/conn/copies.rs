@@ -112,7 +112,10 @@ async fn plan(
     let planned = query::plan(context, "", &query, &[]).await;
     match (planned, twice) {
         (Ok(_), Some((_, name))) => Err(named_twice(name)),
-        (planned, _) => planned.map_err(|error| of_relation(error, source)),
+        (planned, _) => planned.map_err(|error| {
+            // Places in a text that the client did not write.
+            PgError { position: None, ..of_relation(error, source) }
+        }),
     }
 }
 

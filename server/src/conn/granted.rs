@@ -28,8 +28,11 @@ impl<S: Stream> Connection<S> {
         for wish in asked {
             match wish {
                 // Outside a transaction block it ends with the statement.
-                Asked::Set { is_local: true, .. }
-                    if self.session.transaction == Transaction::Idle => {}
+                Asked::Set { name, is_local: true, .. }
+                    if self.session.transaction == Transaction::Idle =>
+                {
+                    self.session.variables.know(&name)?;
+                }
                 Asked::Set { name, value, is_local } => {
                     let variables = &mut self.session.variables;
                     match value {

@@ -137,10 +137,7 @@ impl Variables {
     }
 
     fn put(&mut self, name: Name, value: Option<String>, local: bool) {
-        // A client's own setting exists from here on, whatever takes this back.
-        if matches!(name, Cow::Owned(_)) {
-            self.base.entry(name.clone()).or_default();
-        }
+        self.note_own(&name);
         let old = match value {
             Some(value) => self.values.insert(name.clone(), value),
             None => self.values.remove(&name),
@@ -192,6 +189,24 @@ impl Variables {
     /// The role that logged in.
     pub fn login_role(&self) -> Oid {
         read_oid(self.base.get(SESSION_OID))
+    }
+
+    /// A client's own setting exists from when it was first set, whatever takes that back.
+    fn note_own(&mut self, name: &Name) {
+        if matches!(name, Cow::Owned(_)) {
+            self.base.entry(name.clone()).or_default();
+        }
+    }
+
+    /// A setting was set for a moment that is over.
+    ///
+    /// # Errors
+    /// 42704 for one that cannot be.
+    pub fn know(&mut self, name: &str) -> PgResult<()> {
+        let name = stored_name(name)?;
+        self.note_own(&name);
+        self.changed();
+        Ok(())
     }
 
     fn checked(&self, name: &str, value: &str) -> PgResult<(Name, String)> {

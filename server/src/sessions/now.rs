@@ -63,10 +63,8 @@ impl Now {
     /// A statement begins.
     pub fn begin(&mut self, text: &Arc<str>, transaction: Transaction) {
         let now = SystemTime::now();
-        if self.state != State::Active {
-            self.state = State::Active;
-            self.changed = now;
-        }
+        self.state = State::Active;
+        self.changed = now;
         self.query = beginning(text);
         self.query_began = Some(now);
         self.transaction_began = Some(transaction.since().unwrap_or(now));
