@@ -28,6 +28,8 @@ pub struct Query {
     pub plan: LogicalPlan,
     /// The types of `$1`, `$2` ...
     pub parameters: Vec<FieldRef>,
+    /// Whether it reads catalogs, in which unsigned numbers are oids.
+    pub reads_catalog: bool,
 }
 
 /// Plans a query. `given` are the parameter types a client declared, as far as it did; the others
@@ -59,7 +61,7 @@ pub async fn plan(
     };
     let plan = to_plan(&[])?;
     if parsed.parameters == 0 {
-        return Ok(Query { plan, parameters: vec![] });
+        return Ok(Query { plan, parameters: vec![], reads_catalog: names.uses_catalog() });
     }
     let cast = parameter_casts(&parsed.statement);
     let cast = cast.into_iter().filter_map(|(id, sql_type)| {
@@ -69,7 +71,8 @@ pub async fn plan(
     let mut known: HashMap<_, _> = by_place(&plan)?;
     known.extend(cast);
     let parameters = settle(&plan, parsed.parameters, given, &known)?;
-    Ok(Query { plan: to_plan(&parameters)?, parameters })
+    let reads_catalog = names.uses_catalog();
+    Ok(Query { plan: to_plan(&parameters)?, parameters, reads_catalog })
 }
 
 /// The types of parameters: those the client declared, then those of casts, then what their

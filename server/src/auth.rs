@@ -4,12 +4,16 @@
 
 mod admin;
 pub(crate) mod base64;
+mod rules;
+mod throttle;
 mod verifier;
 
 #[cfg(test)]
 mod tests;
 
 pub use admin::{Admin, DATABASE, connection_uri, prepare_admin};
+pub use rules::{Caller, Method, Rule, method};
+pub use throttle::Throttle;
 pub use verifier::{MockSecret, Verifier, make_verifier};
 
 use std::fmt;

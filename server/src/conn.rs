@@ -11,6 +11,7 @@ mod prepared;
 mod pump;
 mod simple;
 mod statements;
+mod transactions;
 mod watched;
 
 use std::collections::HashMap;

@@ -20,7 +20,7 @@ use crate::shared::Shared;
 use crate::wire::backend;
 use crate::wire::frame::FrameReader;
 use login::Attempt;
-use startup::Opening;
+use startup::{Opening, Secured};
 
 /// Where logins are logged, those that succeed and those that fail.
 const AUDIT: &str = "audit";
@@ -86,8 +86,8 @@ async fn open(shared: Arc<Shared>, socket: TcpStream, ends: Ends, guard: HalfOpe
     let opening = tokio::time::timeout_at(deadline, startup::negotiate(&shared, socket)).await;
     match opening {
         Ok(Ok(Opening::Plain(reader))) => log_in(shared, reader, None, ends, deadline, guard).await,
-        Ok(Ok(Opening::Tls(reader, certificate))) => {
-            log_in(shared, *reader, Some(certificate), ends, deadline, guard).await;
+        Ok(Ok(Opening::Tls(reader, secured))) => {
+            log_in(shared, *reader, Some(secured), ends, deadline, guard).await;
         }
         Ok(Ok(Opening::Ended)) => {}
         Ok(Err(error)) => tracing::debug!(%peer, %error, "connection refused"),
@@ -98,15 +98,15 @@ async fn open(shared: Arc<Shared>, socket: TcpStream, ends: Ends, guard: HalfOpe
 async fn log_in<S: Stream + 'static>(
     shared: Arc<Shared>,
     reader: FrameReader<S>,
-    certificate: Option<Arc<Vec<u8>>>,
+    secured: Option<Secured>,
     ends: Ends,
     deadline: tokio::time::Instant,
     guard: HalfOpen,
 ) {
     let (mut reader, mut writer) = reader.split();
-    let (is_encrypted, mut attempt) = (certificate.is_some(), Attempt::default());
+    let (is_encrypted, mut attempt) = (secured.is_some(), Attempt::default());
     let peer = ends.0;
-    let login = login::log_in(&shared, &mut reader, &mut writer, certificate, ends, &mut attempt);
+    let login = login::log_in(&shared, &mut reader, &mut writer, secured, ends, &mut attempt);
     let result = tokio::time::timeout_at(deadline, login).await.unwrap_or_else(|_| {
         let message = "canceling authentication due to timeout";
         Err(PgError::fatal(SqlState::QueryCanceled, message))

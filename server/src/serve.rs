@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::prepare_admin;
+use crate::auth::{Throttle, prepare_admin};
 use crate::cancel::Reason;
 use crate::config::{Launch, Settings};
 use crate::error::{PgError, PgResult, SqlState, engine};
@@ -28,7 +28,7 @@ use crate::meta::Meta;
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 use crate::statement::copy::{STAGING_FOLDER, sweep_tables};
-use crate::tls::Tls;
+use crate::tls::{Files, Tls};
 use runtimes::Runtimes;
 
 /// Names directly below the data directory that SQL neither reads nor writes.
@@ -73,7 +73,11 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
     let meta = Meta::open(&data_dir)?;
     sweep_tables(&data_dir, &meta.snapshot());
     let tls = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(cert), Some(key)) => Some(Tls::open(cert, key)?),
+        (Some(cert), Some(key)) => {
+            let (cert, key, client_ca) =
+                (cert.clone(), key.clone(), settings.tls_client_ca.clone());
+            Some(Tls::open(Files { cert, key, client_ca })?)
+        }
         _ => None,
     };
     let engine = Arc::new(make_engine(&settings, &data_dir)?);
@@ -111,6 +115,7 @@ async fn serve(launch: Launch, runtimes: &Runtimes) -> PgResult<()> {
         sessions: Arc::new(Sessions::default()),
         queries: Default::default(),
         mock: admin.mock,
+        throttle: Throttle::default(),
         tls,
         planning: runtimes.planning.handle().clone(),
         execution: runtimes.execution.lanes(),

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::MockSecret;
+use crate::auth::{MockSecret, Throttle};
 use crate::catalog::TableCache;
 use crate::config::Settings;
 use crate::constants::ConstantCache;
@@ -52,6 +52,8 @@ pub struct Shared {
     pub queries: Arc<Queries>,
     /// For logins of users that are not there.
     pub mock: MockSecret,
+    /// Logins that failed: guesses get slower.
+    pub throttle: Throttle,
     /// TLS, when configured.
     pub tls: Option<Tls>,
     /// Parses and plans; big stacks, apart from running queries so that they do not wait for them.

@@ -12,11 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
+use x509_certificate::X509Certificate;
 
 use crate::auth::base64;
 use crate::error::{PgError, PgResult, SqlState};
@@ -50,10 +53,20 @@ impl Identity {
     }
 }
 
+/// Where they are.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The server's certificate and its chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// What certificates of clients must come from; none: clients are asked for none.
+    pub client_ca: Option<PathBuf>,
+}
+
 /// The server's TLS.
 pub struct Tls {
-    cert: PathBuf,
-    key: PathBuf,
+    files: Files,
     current: Mutex<Current>,
 }
 
@@ -70,22 +83,24 @@ struct Current {
 struct Pair {
     cert: Vec<u8>,
     key: Vec<u8>,
+    /// What certificates of clients must come from.
+    client_ca: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("cert", &self.cert).finish_non_exhaustive()
+        f.debug_struct("Tls").field("cert", &self.files.cert).finish_non_exhaustive()
     }
 }
 
 impl Tls {
     /// Reads the files; an error names the one that is wrong.
-    pub fn open(cert: &Path, key: &Path) -> PgResult<Self> {
+    pub fn open(files: Files) -> PgResult<Self> {
         let wrong = |why| PgError::fatal(SqlState::InvalidParameterValue, why);
-        let pair = read_pair(cert, key).map_err(wrong)?;
-        let identity = identity(&pair, cert, key).map_err(wrong)?;
+        let pair = read_pair(&files).map_err(wrong)?;
+        let identity = identity(&pair, &files).map_err(wrong)?;
         let current = Current { identity, seen: Ok(pair), checked: Instant::now() };
-        Ok(Self { cert: cert.into(), key: key.into(), current: Mutex::new(current) })
+        Ok(Self { files, current: Mutex::new(current) })
     }
 
     /// What a new connection shows: take it once and use both its halves, since a reload may
@@ -116,16 +131,16 @@ impl Tls {
 
     fn refresh(&self, current: &mut Current) {
         current.checked = Instant::now();
-        let seen = read_pair(&self.cert, &self.key);
+        let seen = read_pair(&self.files);
         if seen == current.seen {
             return;
         }
-        let read = seen.clone().and_then(|pair| identity(&pair, &self.cert, &self.key));
+        let read = seen.clone().and_then(|pair| identity(&pair, &self.files));
         current.seen = seen;
         match read {
             Ok(identity) => {
                 current.identity = identity;
-                tracing::info!(cert = %self.cert.display(), "the TLS certificate was read again");
+                tracing::info!(cert = %self.files.cert.display(), "the TLS certificate was read again");
             }
             // Between writing the certificate and the key the pair does not match: the next
             // check sees the other half and reads both again.
@@ -143,12 +158,14 @@ pub fn require_alpn(session: &rustls::ServerConnection) -> PgResult<()> {
     Err(PgError::protocol(message))
 }
 
-fn read_pair(cert: &Path, key: &Path) -> Result<Pair, String> {
-    check_private(key)?;
-    Ok(Pair { cert: read(cert)?, key: read(key)? })
+fn read_pair(files: &Files) -> Result<Pair, String> {
+    check_private(&files.key)?;
+    let client_ca = files.client_ca.as_deref().map(read).transpose()?;
+    Ok(Pair { cert: read(&files.cert)?, key: read(&files.key)?, client_ca })
 }
 
-fn identity(pair: &Pair, cert: &Path, key: &Path) -> Result<Identity, String> {
+fn identity(pair: &Pair, files: &Files) -> Result<Identity, String> {
+    let (cert, key) = (&files.cert, &files.key);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pair.cert)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("{} is not a PEM certificate: {error}", cert.display()))?;
@@ -159,10 +176,11 @@ fn identity(pair: &Pair, cert: &Path, key: &Path) -> Result<Identity, String> {
     let secret = PrivateKeyDer::from_pem_slice(&pair.key)
         .map_err(|error| format!("{} is not a PEM private key: {error}", key.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients = client_verifier(pair, files, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| format!("cannot set up TLS: {error}"))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, secret)
         .map_err(|error| {
             format!("{} and {} do not go together: {error}", cert.display(), key.display())
@@ -173,6 +191,33 @@ fn identity(pair: &Pair, cert: &Path, key: &Path) -> Result<Identity, String> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Identity { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_pem })
+}
+
+/// A client may show a certificate; one that does not come from the CA ends the handshake.
+fn client_verifier(
+    pair: &Pair,
+    files: &Files,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let (Some(pem), Some(path)) = (&pair.client_ca, &files.client_ca) else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let wrong = |why: String| format!("{} is no list of PEM certificates: {why}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| wrong(error.to_string()))
+}
+
+/// The name in the certificate that a client showed; none without one.
+pub fn client_name(session: &rustls::ServerConnection) -> Option<String> {
+    let own = session.peer_certificates()?.first()?;
+    X509Certificate::from_der(own.as_ref()).ok()?.subject_common_name()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

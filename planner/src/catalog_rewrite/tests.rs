@@ -105,7 +105,7 @@ fn calls() {
     );
     check(
         "SELECT s FROM pg_catalog.generate_series(1, array_upper(a, 1)) s",
-        "SELECT s FROM generate_series(1, CAST(array_upper(a, 1) AS BIGINT)) AS s (s)",
+        "SELECT s FROM UNNEST(generate_series(1, array_upper(a, 1))) AS s (s)",
     );
     check(
         "SELECT (information_schema._pg_expandarray(i.k)).n AS n FROM i",
@@ -163,8 +163,8 @@ fn recursion_begins_everywhere() {
         "SELECT (WITH RECURSIVE b (o, d) AS (SELECT t2.typbasetype, 0 FROM pg_type AS t2 \
          WHERE t2.oid = t.oid UNION ALL SELECT t2.typbasetype, b.d + 1 FROM pg_type AS t2, b \
          WHERE b.o = t2.oid) SELECT o FROM b ORDER BY d DESC LIMIT 1) AS x FROM pg_type AS t",
-        "SELECT mobula_first((WITH RECURSIVE b (o, d, mobula_key) AS (SELECT t2.typbasetype AS \
-         \"typbasetype\", 0 AS \"?column?\", t2.oid AS mobula_key FROM pg_catalog.pg_type AS t2 \
+        "SELECT mobula_first((WITH RECURSIVE b (o, d, mobula_key) AS (SELECT t2.typbasetype, \
+         0 AS \"?column?\", t2.oid AS mobula_key FROM pg_catalog.pg_type AS t2 \
          UNION ALL SELECT t2.typbasetype, b.d + 1 AS \"?column?\", b.mobula_key AS mobula_key \
          FROM pg_catalog.pg_type AS t2, b WHERE b.o = t2.oid) SELECT array_agg(o ORDER BY d DESC) \
          FROM b WHERE b.mobula_key = t.oid)) AS x FROM pg_catalog.pg_type AS t",

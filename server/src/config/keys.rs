@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::layers::Chosen;
 use super::values::{ByteSize, ListenAddress, Runner, Setting, Shape, Threshold};
+use crate::auth::Rule;
 
 /// What a computed default may depend on.
 #[derive(Clone, Debug)]
@@ -118,6 +119,15 @@ settings! {
 
     /// The certificate's private key, PEM, readable by this user only.
     tls_key: Option<PathBuf>, "path", Fixed("");
+
+    /// Certificates, PEM, that those of clients must come from. Empty: clients are asked for none.
+    /// Read again when it changes.
+    tls_client_ca: Option<PathBuf>, "path", Fixed("");
+
+    /// Who may connect from where and how, as in pg_hba.conf: TYPE (host, hostssl, hostnossl)
+    /// DATABASE USER ADDRESS METHOD (scram-sha-256, cert, reject); the first line that fits
+    /// decides, and who fits none is refused. By default a password is enough from everywhere.
+    hba: Vec<Rule>, "lines", Fixed("host all all all scram-sha-256");
 
     /// What all queries together may hold in memory before they spill or end with 53200. The rest
     /// of the machine is for the file cache, for result buffers and for what the pool cannot see.

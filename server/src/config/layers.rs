@@ -117,6 +117,7 @@ fn flag(key: &'static Key) -> Arg {
             .value_name(value)
             .hide_possible_values(true),
         Shape::Paths => arg.action(ArgAction::Append).value_name("PATH"),
+        Shape::Lines => arg.action(ArgAction::Append).value_name("LINE"),
         _ => arg.value_name(value),
     }
 }
@@ -245,7 +246,7 @@ impl<'a> Layers<'a> {
 
 fn one_or_many(key: &Key, mut values: Vec<String>) -> Raw {
     match key.shape {
-        Shape::Paths => Raw::List(values),
+        Shape::Paths | Shape::Lines => Raw::List(values),
         _ => Raw::Text(values.pop().unwrap_or_default()),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::keys::Settings;
 use super::values::{ByteSize, Runner, Setting};
+use crate::auth::{Method, Rule};
 
 type Check = Result<(), ConfigError>;
 
@@ -78,7 +79,24 @@ fn network(settings: &Settings) -> Check {
         }
         _ => {}
     }
-    for (name, path) in [("tls_cert", &settings.tls_cert), ("tls_key", &settings.tls_key)] {
+    if settings.hba.is_empty() {
+        return refuse("hba has no line: nobody could connect");
+    }
+    let by_certificate = settings.hba.iter().find(|rule| rule.method() == Method::Certificate);
+    if let (Some(rule), None) = (by_certificate, &settings.tls_client_ca) {
+        let text = rule.text();
+        return refuse(format!("hba has \"{text}\", and tls_client_ca is not set"));
+    }
+    let needs_tls = settings.hba.iter().all(Rule::needs_encryption);
+    if settings.tls_cert.is_none() && (needs_tls || settings.tls_client_ca.is_some()) {
+        return refuse("hba or tls_client_ca ask for TLS, and tls_cert and tls_key are not set");
+    }
+    let files = [
+        ("tls_cert", &settings.tls_cert),
+        ("tls_key", &settings.tls_key),
+        ("tls_client_ca", &settings.tls_client_ca),
+    ];
+    for (name, path) in files {
         if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
             return refuse(format!("{name} = {} is not a file that can be seen", path.display()));
         }

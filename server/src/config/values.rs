@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::Rule;
+
 /// A value before its type is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
@@ -27,6 +29,8 @@ pub enum Shape {
     Path,
     /// Any number of paths.
     Paths,
+    /// Any number of lines.
+    Lines,
 }
 
 /// A type that settings can have.
@@ -131,6 +135,24 @@ impl Setting for Vec<PathBuf> {
     fn toml(&self) -> String {
         let parts: Vec<_> = self.iter().map(Setting::toml).collect();
         format!("[{}]", parts.join(", "))
+    }
+}
+
+impl Setting for Vec<Rule> {
+    const SHAPE: Shape = Shape::Lines;
+    fn parse(text: &str) -> Result<Self, String> {
+        // The environment has no other way to say several.
+        text.split([';', '\n']).filter(|line| !line.trim().is_empty()).map(str::parse).collect()
+    }
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match raw {
+            Raw::Text(text) => Self::parse(text),
+            Raw::List(lines) => lines.iter().map(|line| line.parse()).collect(),
+        }
+    }
+    fn toml(&self) -> String {
+        let lines: Vec<_> = self.iter().map(|rule| quoted(rule.text())).collect();
+        format!("[{}]", lines.join(", "))
     }
 }
 

@@ -2,10 +2,15 @@
 //! statement that has ended, notifications of a transaction that is committed. Out: changed
 //! settings, messages to this client and to the inboxes of others.
 
+use datafusion::sql::sqlparser::ast::{Ident, Statement};
+use planner::names;
+
 use super::{Connection, Stream};
-use crate::error::PgResult;
+use crate::error::{PgError, PgResult};
+use crate::notify::pending::Wish;
 use crate::session::Transaction;
 use crate::session::link::Asked;
+use crate::statement::Outcome;
 use crate::wire::backend;
 
 impl<S: Stream> Connection<S> {
@@ -71,4 +76,32 @@ impl<S: Stream> Connection<S> {
             backend::notification(&mut self.out, note.pid, &note.channel, &note.payload);
         }
     }
+
+    /// LISTEN, UNLISTEN, NOTIFY: done when the transaction is committed.
+    pub(super) fn ask_channels(&mut self, statement: &Statement) -> PgResult<Outcome> {
+        let notes = &mut self.session.notes;
+        match statement {
+            Statement::NOTIFY { channel, payload } => {
+                let payload = payload.as_deref().unwrap_or_default();
+                notes.notify(self.registration.pid(), &channel_name(channel), payload)?;
+                Ok(Outcome::done("NOTIFY"))
+            }
+            Statement::LISTEN { channel } => {
+                notes.ask(Wish::Listen(channel_name(channel)));
+                Ok(Outcome::done("LISTEN"))
+            }
+            Statement::UNLISTEN { channel } => {
+                let all = channel.value == "*" && channel.quote_style.is_none();
+                let one = || Wish::Unlisten(channel_name(channel));
+                notes.ask(if all { Wish::UnlistenAll } else { one() });
+                Ok(Outcome::done("UNLISTEN"))
+            }
+            other => Err(PgError::unsupported(other.to_string())),
+        }
+    }
+}
+
+/// A channel's name as PostgreSQL reads an identifier.
+fn channel_name(channel: &Ident) -> String {
+    names::folded(&channel.value, channel.quote_style.is_some())
 }

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{self, Expr, Statement};
 use planner::cursors;
 use planner::parse::Parsed;
 
-use super::statements::mends_transaction;
+use super::transactions::mends_transaction;
 use super::{Connection, Fetched, Running, Stream};
 use crate::encode::Format;
 use crate::error::{PgError, PgResult, SqlState, engine};
@@ -104,7 +104,9 @@ impl<S: Stream> Connection<S> {
     ) -> PgResult<Prepared> {
         let version = self.version();
         let zone = self.session.variables.show("timezone").unwrap_or_default();
-        if let Some(constant) = self.shared.constants.get(sql, &zone) {
+        if !matches!(self.session.transaction, Transaction::Failed(_))
+            && let Some(constant) = self.shared.constants.get(sql, &zone)
+        {
             return Ok(Prepared::planned(sql, Some(Planned::constant(constant)), version));
         }
         let parsed = self.parse(running, sql).await?;

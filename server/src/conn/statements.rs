@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Sql;
-use datafusion::sql::sqlparser::ast::{
-    DiscardObject, Ident, ObjectName, ObjectNamePart, Statement,
-};
+use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectName, ObjectNamePart, Statement};
 use planner::commands::Command;
 use planner::cursors;
-use planner::names;
 use planner::parse::Parsed;
 use planner::resolve::Catalog as _;
 
 use super::prepared::Prepared;
+use super::transactions::{ends_transaction, mends_transaction};
 use super::{Connection, Running, Stream};
 use crate::catalog::StatementCatalog;
 use crate::error::{PgError, PgResult, SqlState, engine};
@@ -24,7 +22,7 @@ use crate::session::variables::VARIABLES;
 use crate::session::{Transaction, in_failed_transaction, limits};
 use crate::statement::kind::{self, Kind};
 use crate::statement::query::{self, Planned};
-use crate::statement::{Outcome, change, command, copy, ddl, explain, session_commands};
+use crate::statement::{Outcome, command, copy, ddl, explain, session_commands};
 use crate::types::{format_type, pg_type_of};
 use crate::wire::backend;
 
@@ -163,29 +161,6 @@ impl<S: Stream> Connection<S> {
         self.wait(running, work).await
     }
 
-    /// COMMIT or ROLLBACK of definitions, before the session's transaction ends. When a COMMIT
-    /// fails the transaction ends as by ROLLBACK.
-    async fn end_definitions(&mut self, statement: &Sql) -> PgResult<()> {
-        let Sql::Statement(statement) = statement else { return Ok(()) };
-        let is_open = match self.session.transaction {
-            Transaction::Open(_) => true,
-            Transaction::Idle => self.session.is_implicit,
-            Transaction::Failed(_) => false,
-        };
-        let aside = Arc::clone(&self.session.aside);
-        if !(is_open && matches!(statement.as_ref(), Statement::Commit { .. })) {
-            change::roll_back(&aside);
-            return Ok(());
-        }
-        let committed = change::commit(&self.shared, aside).await;
-        if committed.is_err() {
-            self.session.end(false);
-            self.portals.clear();
-            self.cursors.end_transaction(false);
-        }
-        committed
-    }
-
     async fn session_statement(
         &mut self,
         running: &Running,
@@ -234,22 +209,9 @@ impl<S: Stream> Connection<S> {
                     Ok(Outcome::done("ROLLBACK"))
                 }
                 Statement::Close { cursor } => self.close_cursor(cursor),
-                Statement::NOTIFY { channel, payload } => {
-                    let payload = payload.as_deref().unwrap_or_default();
-                    let pid = self.registration.pid();
-                    let noted = self.session.notes.notify(pid, &channel_name(channel), payload);
-                    noted.map(|()| Outcome::done("NOTIFY"))
-                }
-                Statement::LISTEN { channel } => {
-                    self.session.notes.ask(Wish::Listen(channel_name(channel)));
-                    Ok(Outcome::done("LISTEN"))
-                }
-                Statement::UNLISTEN { channel } => {
-                    let all = channel.value == "*" && channel.quote_style.is_none();
-                    let one = || Wish::Unlisten(channel_name(channel));
-                    self.session.notes.ask(if all { Wish::UnlistenAll } else { one() });
-                    Ok(Outcome::done("UNLISTEN"))
-                }
+                Statement::NOTIFY { .. }
+                | Statement::LISTEN { .. }
+                | Statement::UNLISTEN { .. } => self.ask_channels(statement),
                 Statement::Discard { object_type } => self.discard(object_type),
                 Statement::ShowTables { .. } => self.show_tables(),
                 Statement::ExplainTable { table_name, .. } => {
@@ -269,33 +231,6 @@ impl<S: Stream> Connection<S> {
             self.send_notes();
         }
         outcome
-    }
-
-    /// Statements have ended that were a transaction of their own, unless they began one.
-    pub(super) async fn end_implicit_transaction(&mut self, is_done: bool) -> PgResult<()> {
-        let was_implicit = std::mem::take(&mut self.session.is_implicit);
-        if self.session.transaction != Transaction::Idle {
-            return Ok(());
-        }
-        let aside = Arc::clone(&self.session.aside);
-        let committed = match is_done && was_implicit {
-            true => change::commit(&self.shared, aside).await,
-            false => {
-                change::roll_back(&aside);
-                Ok(())
-            }
-        };
-        let is_done = is_done && committed.is_ok();
-        self.cursors.end_transaction(is_done);
-        self.session.notes.end(is_done);
-        self.link.end_transaction();
-        let rolled_back = std::mem::take(&mut self.rolled_back);
-        let totals = &self.shared.sessions.totals;
-        match is_done && !rolled_back {
-            true => totals.committed(),
-            false => totals.rolled_back(),
-        }
-        committed
     }
 
     fn deallocate(&mut self, name: &str, plain: bool) -> PgResult<Outcome> {
@@ -415,26 +350,6 @@ pub(super) fn no_parameters(planned: &Planned) -> PgResult<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// COMMIT, ROLLBACK or ROLLBACK TO: all that a failed transaction accepts.
-pub(super) fn mends_transaction(statement: &Sql) -> bool {
-    let Sql::Statement(inner) = statement else { return false };
-    ends_transaction(statement) || matches!(inner.as_ref(), Statement::Rollback { .. })
-}
-
-/// COMMIT or ROLLBACK.
-fn ends_transaction(statement: &Sql) -> bool {
-    let Sql::Statement(statement) = statement else { return false };
-    matches!(
-        statement.as_ref(),
-        Statement::Commit { .. } | Statement::Rollback { savepoint: None, .. }
-    )
-}
-
-/// A channel's name as PostgreSQL reads an identifier.
-fn channel_name(channel: &Ident) -> String {
-    names::folded(&channel.value, channel.quote_style.is_some())
 }
 
 fn last_part(name: &ObjectName) -> String {

@@ -1,14 +1,17 @@
 //! Startup packet and SCRAM login. In: a reader at the startup packet. Out: a session and its place
 //! among all, or a FATAL error that says no more than a stranger may know.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::startup::Authentication;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
+use super::startup::Secured;
 use super::{Ends, send};
-use crate::auth::{DATABASE, ScramExchange, Verifier};
+use crate::auth::{Caller, DATABASE, Method, ScramExchange, Verifier, method};
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::{
     SASL_MESSAGE_MAX_BYTES, STARTUP_PACKET_MAX_BYTES, STARTUP_PARAMETERS_MAX_COUNT,
@@ -49,7 +52,7 @@ pub(super) async fn log_in<R, W>(
     shared: &Arc<Shared>,
     reader: &mut FrameReader<R>,
     writer: &mut W,
-    certificate: Option<Arc<Vec<u8>>>,
+    secured: Option<Secured>,
     (peer, local): Ends,
     attempt: &mut Attempt,
 ) -> PgResult<Option<(Session, Registration)>>
@@ -71,14 +74,23 @@ where
         return Err(PgError::fatal(SqlState::InvalidAuthorization, message));
     }
     attempt.user.clone_from(&user);
-    authenticate(shared, reader, writer, certificate.as_deref(), attempt).await?;
+    tokio::time::sleep(shared.throttle.wait(&user, peer.ip(), Instant::now())).await;
+    let shown = show(shared, reader, writer, secured.as_ref(), peer, attempt).await;
+    match &shown {
+        Ok(()) => shared.throttle.succeeded(&user, peer.ip()),
+        Err(error) if error.state == SqlState::InvalidPassword => {
+            shared.throttle.failed(&user, peer.ip(), Instant::now());
+        }
+        Err(_) => {}
+    }
+    shown?;
     let database = startup.get("database").unwrap_or(&user);
     if database != DATABASE {
         let message = format!("database \"{database}\" does not exist");
         let hint = format!("The database is \"{DATABASE}\".");
         return Err(PgError::fatal(SqlState::InvalidCatalogName, message).hint(hint));
     }
-    let who = Who { user: user.clone(), peer, local, is_encrypted: certificate.is_some() };
+    let who = Who { user: user.clone(), peer, local, is_encrypted: secured.is_some() };
     let (role, registration) = register(shared, who, minor)?;
     let variables = variables(shared, &startup, &role)?;
     let mut out = BytesMut::new();
@@ -166,6 +178,51 @@ fn text(body: &mut Bytes) -> PgResult<String> {
         let valid = error.utf8_error().valid_up_to();
         PgError { severity: crate::error::Severity::Fatal, ..bad_encoding(&text, valid) }
     })
+}
+
+/// The client shows who it is, in the way that the first line of `hba` says that fits it.
+async fn show<R, W>(
+    shared: &Shared,
+    reader: &mut FrameReader<R>,
+    writer: &mut W,
+    secured: Option<&Secured>,
+    peer: SocketAddr,
+    attempt: &mut Attempt,
+) -> PgResult<()>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let user = attempt.user.as_str();
+    let snapshot = shared.meta.snapshot();
+    let role = snapshot.role(user);
+    let is_member = |of: &str| {
+        let of = snapshot.role(of);
+        of.zip(role).is_some_and(|(of, role)| snapshot.is_member(role.oid, of.oid))
+    };
+    let caller = Caller { address: peer.ip(), is_encrypted: secured.is_some(), user };
+    match method(&shared.settings.hba, &caller, is_member)? {
+        Method::Certificate => {
+            let name = secured.and_then(|secured| secured.client.as_deref());
+            let logs_in = role.is_some_and(|role| role.login);
+            "cert".clone_into(&mut attempt.method);
+            match name {
+                Some(name) if name == attempt.user && logs_in => Ok(()),
+                Some(_) => Err(PgError::fatal(
+                    SqlState::InvalidAuthorization,
+                    format!("certificate authentication failed for user \"{}\"", attempt.user),
+                )),
+                None => Err(PgError::fatal(
+                    SqlState::InvalidAuthorization,
+                    "connection requires a valid client certificate",
+                )),
+            }
+        }
+        Method::Scram | Method::Reject => {
+            let certificate = secured.map(|secured| secured.certificate.as_ref());
+            authenticate(shared, reader, writer, certificate, attempt).await
+        }
+    }
 }
 
 async fn authenticate<R, W>(

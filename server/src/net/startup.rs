@@ -12,7 +12,7 @@ use super::send;
 use crate::error::{PgError, PgResult, SqlState};
 use crate::limits::{NEGOTIATIONS_MAX_COUNT, STARTUP_PACKET_MAX_BYTES};
 use crate::shared::Shared;
-use crate::tls::require_alpn;
+use crate::tls::{client_name, require_alpn};
 use crate::wire::frame::FrameReader;
 
 const CANCEL_REQUEST: u32 = 80_877_102;
@@ -21,12 +21,20 @@ const GSSENC_REQUEST: u32 = 80_877_104;
 /// The first byte of a TLS handshake; no startup packet is long enough to begin with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 
+/// What a handshake has shown.
+pub(super) struct Secured {
+    /// The server's certificate.
+    pub(super) certificate: Arc<Vec<u8>>,
+    /// The name in the client's, if it showed one.
+    pub(super) client: Option<String>,
+}
+
 /// How a connection opened.
 pub(super) enum Opening {
     /// In clear.
     Plain(FrameReader<TcpStream>),
-    /// Encrypted, with the certificate that was shown.
-    Tls(Box<FrameReader<TlsStream<TcpStream>>>, Arc<Vec<u8>>),
+    /// Encrypted.
+    Tls(Box<FrameReader<TlsStream<TcpStream>>>, Secured),
     /// A cancel request, or a client that left.
     Ended,
 }
@@ -88,6 +96,7 @@ async fn encrypted(shared: &Arc<Shared>, socket: TcpStream, direct: bool) -> PgR
     if direct {
         require_alpn(stream.get_ref().1)?;
     }
+    let client = client_name(stream.get_ref().1);
     let mut reader = FrameReader::new(stream);
     let code = reader.untyped_code(STARTUP_PACKET_MAX_BYTES).await?;
     if code == Some(CANCEL_REQUEST) {
@@ -96,7 +105,7 @@ async fn encrypted(shared: &Arc<Shared>, socket: TcpStream, direct: bool) -> PgR
         }
         return Ok(Opening::Ended);
     }
-    Ok(Opening::Tls(Box::new(reader), identity.certificate_pem()))
+    Ok(Opening::Tls(Box::new(reader), Secured { certificate: identity.certificate_pem(), client }))
 }
 
 fn cancel(shared: &Shared, mut body: Bytes) {

@@ -1,6 +1,8 @@
 //! A session's settings: values and their life. In: SET, RESET, the start packet. Out: values as
 //! SHOW prints them. What exists and what a value may be is in [`super::variables`].
 
+mod identity;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use crate::encode::{DateOrder, DateStyle, FormatOptions, IntervalStyle, SessionZone};
 use crate::error::PgResult;
-use crate::meta::Oid;
 use crate::pg_catalog::{MOBULA, RAY};
 use crate::session::limits::Limits;
 use crate::session::variables::{self, VARIABLES, Variable};
@@ -34,14 +35,6 @@ pub struct Shown {
 
 /// All settings, by name.
 pub type AllShown = Arc<Vec<Shown>>;
-
-/// Where the oids of roles are kept beside their names: a name may come to mean another role. No
-/// client can make a setting of its own of these.
-const ROLE_OID: &str = "role:oid";
-const SESSION_OID: &str = "session_authorization:oid";
-/// Who the session is.
-const IDENTITY: [&str; 5] =
-    ["role", ROLE_OID, "session_authorization", SESSION_OID, "is_superuser"];
 
 /// The settings of one session. Only what differs from a default is stored.
 #[derive(Debug, Clone, Default)]
@@ -150,47 +143,6 @@ impl Variables {
         }
     }
 
-    /// SET ROLE: from here on the session has the rights of that role.
-    pub fn set_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
-        self.put_fixed("role", name.to_owned(), local);
-        self.put_fixed(ROLE_OID, oid.to_string(), local);
-        self.put_fixed("is_superuser", on_or_off(is_superuser), local);
-    }
-
-    /// SET SESSION AUTHORIZATION; SET ROLE has been taken back.
-    pub fn set_session_role(&mut self, name: &str, oid: Oid, is_superuser: bool, local: bool) {
-        self.put_fixed("session_authorization", name.to_owned(), local);
-        self.put_fixed(SESSION_OID, oid.to_string(), local);
-        self.set_role("none", oid, is_superuser, local);
-    }
-
-    fn put_fixed(&mut self, name: &'static str, value: String, local: bool) {
-        self.put(name.into(), Some(value), local);
-    }
-
-    /// The role that logged in; SET SESSION AUTHORIZATION DEFAULT returns to it.
-    pub fn log_in(&mut self, name: &str, oid: Oid, is_superuser: bool) {
-        self.set_fixed("session_authorization", name.to_owned());
-        self.set_fixed(SESSION_OID, oid.to_string());
-        self.set_fixed(ROLE_OID, oid.to_string());
-        self.set_fixed("is_superuser", on_or_off(is_superuser));
-    }
-
-    /// The role whose rights the session has.
-    pub fn role(&self) -> Oid {
-        read_oid(self.stored(ROLE_OID))
-    }
-
-    /// The role the session is of.
-    pub fn session_role(&self) -> Oid {
-        read_oid(self.stored(SESSION_OID))
-    }
-
-    /// The role that logged in.
-    pub fn login_role(&self) -> Oid {
-        read_oid(self.base.get(SESSION_OID))
-    }
-
     /// A client's own setting exists from when it was first set, whatever takes that back.
     fn note_own(&mut self, name: &Name) {
         if matches!(name, Cow::Owned(_)) {
@@ -221,7 +173,7 @@ impl Variables {
 
     /// RESET ALL: who the session is stays.
     pub fn reset_all(&mut self) {
-        self.values.retain(|name, _| IDENTITY.contains(&name.as_ref()));
+        self.values.retain(|name, _| identity::IDENTITY.contains(&name.as_ref()));
         self.changed();
     }
 
@@ -378,15 +330,6 @@ impl Variables {
     }
 }
 
-/// No role has oid 0: who has it may do nothing.
-fn read_oid(text: Option<&String>) -> Oid {
-    Oid(text.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
-fn on_or_off(is_on: bool) -> String {
-    if is_on { "on" } else { "off" }.to_owned()
-}
-
 /// What a name means.
 enum Found {
     Known(&'static Variable),
@@ -427,66 +370,4 @@ pub fn check(name: &str, value: &str, is_superuser: bool) -> PgResult<(Name, Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::SqlState;
-
-    #[test]
-    fn rollback_takes_settings_back() {
-        let mut variables = Variables::default();
-        variables.set("search_path", "a", false).expect("set");
-        variables.begin();
-        variables.set("search_path", "b", false).expect("set");
-        variables.end(false);
-        assert_eq!(variables.show("search_path").expect("known"), "a");
-        variables.begin();
-        variables.set("search_path", "c", true).expect("set");
-        variables.set("application_name", "x", false).expect("set");
-        variables.end(true);
-        assert_eq!(variables.show("search_path").expect("known"), "a");
-        assert_eq!(variables.show("application_name").expect("known"), "x");
-    }
-
-    #[test]
-    fn unknown_and_bad_values_are_told() {
-        let mut variables = Variables::default();
-        let error = variables.set("no_such", "1", false).expect_err("unknown");
-        assert_eq!(error.state, SqlState::UndefinedObject);
-        variables.set("app.user", "7", false).expect("a client's own");
-        assert_eq!(variables.show("App.User").as_deref(), Ok("7"));
-        assert!(variables.all().iter().any(|shown| shown.name == "app.user" && shown.is_set));
-        variables.reset("app.user", false).expect("known");
-        assert_eq!(variables.show("app.user").as_deref(), Ok(""));
-        assert_eq!(variables.show("app.x").expect_err("unknown").state, SqlState::UndefinedObject);
-        let error = variables.set("log_min_duration_statement", "0", false).expect_err("no right");
-        assert_eq!(error.state, SqlState::InsufficientPrivilege);
-        let error = variables.set("statement_timeout", "soon", false).expect_err("bad");
-        assert_eq!(error.state, SqlState::InvalidParameterValue);
-        let error = variables.set("server_version", "1", false).expect_err("fixed");
-        assert_eq!(error.state, SqlState::CantChangeRuntimeParam);
-        variables.set("statement_timeout", "2s", false).expect("set");
-        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
-        assert_eq!(variables.show("statement_timeout").expect("known"), "2s");
-        variables.begin();
-        variables.set("statement_timeout", "3s", true).expect("set");
-        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(3)));
-        variables.end(true);
-        assert_eq!(variables.duration("statement_timeout"), Some(Duration::from_secs(2)));
-        for (given, shown) in
-            [("65536", "64kB"), ("1.5GB", "1536MB"), ("1001", "1001B"), ("0", "0")]
-        {
-            variables.set("mobula.local_threshold", given, false).expect("set");
-            assert_eq!(variables.show("mobula.local_threshold").expect("known"), shown);
-        }
-        let error = variables.set("mobula.local_threshold", "64 MiB", false).expect_err("bad");
-        let hint = error.hint.as_deref().expect("a hint");
-        assert!(hint.contains("B, kB, MB, GB, TB"), "{hint}");
-        for (given, shown) in [("1500us", Some("2ms")), ("2 min", Some("2min")), ("1minus", None)] {
-            let set = variables.set("statement_timeout", given, false);
-            let got = set.map(|_| variables.show("statement_timeout").expect("known"));
-            assert_eq!(got.ok().as_deref(), shown, "{given}");
-        }
-        variables.reset("statement_timeout", false).expect("known");
-        assert_eq!(variables.duration("statement_timeout"), None);
-    }
-}
+mod tests;

@@ -1,9 +1,10 @@
 //! Queries: from a parsed statement to a plan that runs. In: a statement, parameter values, a
 //! session's scope. Out: [`Outcome::Rows`]. Runs on the planning threads, whose stacks are large.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::execution::{SessionState, TaskContext, session_state::SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -24,6 +25,7 @@ use crate::pg_catalog::no_ray;
 use crate::queries;
 use crate::session::Aside;
 use crate::shared::Shared;
+use crate::types::PG_TYPE_KEY;
 
 /// How often a statement whose files change is planned.
 const PLANNING_ATTEMPTS: usize = 5;
@@ -138,7 +140,7 @@ pub async fn plan(
     let constant = constant.filter(|constant| !constant.shape.has_names());
     let mut shape = match &constant {
         Some(constant) => constant.shape.clone(),
-        None => shape_of(&state, &planned.plan, sql)?,
+        None => shape_of(&state, &planned, sql)?,
     };
     if shape.has_names() {
         shape.names = Some(catalog.oid_names());
@@ -170,12 +172,31 @@ fn constant(
     Ok(Some(constant))
 }
 
-fn shape_of(state: &SessionState, plan: &LogicalPlan, sql: &str) -> PgResult<Shape> {
+fn shape_of(state: &SessionState, query: &planner::query::Query, sql: &str) -> PgResult<Shape> {
     let analyzed = state
         .analyzer()
-        .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
+        .execute_and_check(query.plan.clone(), state.config_options(), |_, _| {})
         .map_err(|error| engine::from_engine(&error, sql))?;
-    Ok(Shape::of(Arc::new(Schema::clone(analyzed.schema().as_arrow()))))
+    let schema = analyzed.schema().as_arrow();
+    let schema = if query.reads_catalog { with_oids(schema) } else { schema.clone() };
+    Ok(Shape::of(Arc::new(schema)))
+}
+
+/// An oid is still one behind CASE, coalesce() or array_agg(), which forget how it was marked.
+fn with_oids(schema: &Schema) -> Schema {
+    let marked = |field: &FieldRef| {
+        let word = match field.data_type() {
+            DataType::UInt32 => "oid",
+            DataType::List(item) if *item.data_type() == DataType::UInt32 => "_oid",
+            _ => return Arc::clone(field),
+        };
+        if field.metadata().contains_key(PG_TYPE_KEY) {
+            return Arc::clone(field);
+        }
+        let mark = HashMap::from([(PG_TYPE_KEY.to_owned(), word.to_owned())]);
+        Arc::new(field.as_ref().clone().with_metadata(mark))
+    };
+    Schema::new(schema.fields().iter().map(marked).collect::<Vec<_>>())
 }
 
 /// Makes a planned query ready to run with its values.

@@ -64,7 +64,8 @@ impl Folder {
     }
 
     fn open(&self) -> PgResult<Tls> {
-        Tls::open(&self.0.join("cert.pem"), &self.0.join("key.pem"))
+        let (cert, key) = (self.0.join("cert.pem"), self.0.join("key.pem"));
+        Tls::open(Files { cert, key, client_ca: None })
     }
 }
 
