@@ -199,7 +199,7 @@ impl<'a> StatementCatalog<'a> {
 
     fn system(&self) -> &System {
         self.system.get_or_init(|| {
-            let view = Arc::new(view_of(self.scope));
+            let view = Arc::new(view_of(self.scope, &self.shared.data_dir));
             let functions = pg_catalog::catalog_functions(Arc::clone(&view));
             let named = |udf: Arc<ScalarUDF>| {
                 let names = names_of(&udf);

@@ -2,6 +2,7 @@
 //! session's scope. Out: the rows' source.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
@@ -14,7 +15,7 @@ use crate::pg_catalog::{CatalogView, RelationKind, RelationRow, SchemaRow};
 const DATABASE_OID: u32 = 16_383;
 
 /// What pg_catalog shows to a session.
-pub fn view_of(scope: &Scope) -> CatalogView {
+pub fn view_of(scope: &Scope, data_dir: &Path) -> CatalogView {
     let (snapshot, rights) = (&scope.snapshot, &scope.rights);
     let relations = || snapshot.relations().filter(|relation| rights.sees(relation));
     let seen_schemas = || snapshot.schemas().filter(|schema| rights.sees_schema(schema));
@@ -37,7 +38,7 @@ pub fn view_of(scope: &Scope) -> CatalogView {
         rights: Arc::clone(rights),
         backend_pid: scope.pid,
         schemas: schemas.collect(),
-        relations: relations().map(|relation| relation_row(relation)).collect(),
+        relations: relations().map(|relation| relation_row(relation, data_dir)).collect(),
         roles: roles.cloned().collect(),
         settings: Arc::clone(&scope.settings),
         link: Arc::clone(&scope.link),
@@ -46,7 +47,7 @@ pub fn view_of(scope: &Scope) -> CatalogView {
     }
 }
 
-fn relation_row(relation: &crate::meta::Relation) -> RelationRow {
+fn relation_row(relation: &crate::meta::Relation, data_dir: &Path) -> RelationRow {
     let is_view = relation.kind == Kind::View;
     RelationRow {
         oid: relation.oid.0,
@@ -55,8 +56,16 @@ fn relation_row(relation: &crate::meta::Relation) -> RelationRow {
         kind: if is_view { RelationKind::View } else { RelationKind::Table },
         columns: decode_columns(&relation.columns).unwrap_or_else(|_| Arc::new(Schema::empty())),
         definition: is_view.then(|| Definition::read(&relation.definition).sql),
-        location: (!is_view).then(|| relation.location.clone()),
+        location: (!is_view).then(|| absolute(&relation.location, data_dir)),
         owner_oid: relation.owner.0,
+    }
+}
+
+/// Locations are below the data directory unless they say where they begin.
+fn absolute(location: &str, data_dir: &Path) -> String {
+    match location.contains("://") {
+        true => location.to_owned(),
+        false => data_dir.join(location).to_string_lossy().into_owned(),
     }
 }
 

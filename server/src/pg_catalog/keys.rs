@@ -5,6 +5,8 @@
 //! drivers ask for primary keys by their indexes: so there is a row for the index that PostgreSQL
 //! would have, though there is no index to read.
 
+use std::collections::BTreeSet;
+
 use super::cells::{Cell, Sparse};
 use super::information::{prefix, yes_or_no};
 use super::lookup::quote_ident;
@@ -118,6 +120,15 @@ fn constraint<'a>(view: &'a CatalogView, found: &Key<'a>) -> Sparse<'a> {
 fn index_of(view: &CatalogView, target: Oid, columns: &[String]) -> u32 {
     let mut keys = indexed(view).filter(|key| key.relation.oid == target);
     keys.find(|key| key.key.columns == columns).map_or(0, |key| key.key.index_oid.0)
+}
+
+/// The relations that refer to others, and those.
+pub(super) fn referring(view: &CatalogView) -> BTreeSet<Oid> {
+    let ends = |found: Key<'_>| match found.key.says {
+        Says::References(target, ..) => vec![found.relation.oid, target],
+        _ => vec![],
+    };
+    all(view).flat_map(ends).collect()
 }
 
 /// `pg_index`.

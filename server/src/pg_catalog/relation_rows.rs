@@ -73,6 +73,7 @@ fn system_class(row: &SystemRelation) -> Sparse<'static> {
 
 /// `pg_class`: users' relations.
 pub(super) fn pg_class(view: &CatalogView) -> Vec<Sparse<'_>> {
+    let referring = keys::referring(view);
     let user = |row: &RelationRow| {
         let columns = row.columns.fields().len();
         let name = row.name.clone();
@@ -81,6 +82,8 @@ pub(super) fn pg_class(view: &CatalogView) -> Vec<Sparse<'_>> {
         if let Some(found) = view.rights.snapshot().relation_by_oid(Oid(row.oid)) {
             let is_indexed = |key: &Constraint| !matches!(key.says, Says::References(..));
             cells.push(("relhasindex", found.constraints.iter().any(is_indexed).into()));
+            // References are kept by triggers in PostgreSQL, and clients look for them there.
+            cells.push(("relhastriggers", referring.contains(&found.oid).into()));
             cells.push(("relacl", view.acl(found.acl.as_ref())));
         }
         cells

@@ -4,9 +4,12 @@
 //! we can look at; words for a number of bytes.
 //! Refuses to ask an object store: a catalog query must not wait for one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use datafusion::common::{DataFusionError, Result};
+
+use datafusion::datasource::listing::ListingTableUrl;
+use object_store::path::Path as StorePath;
 
 use super::reg::{self, CLASS};
 use super::rows::Kind::{Int, Object, Text};
@@ -45,23 +48,26 @@ fn database_size(view: &CatalogView, _: &[Arg<'_>]) -> Result<Cell> {
 }
 
 fn size_of(location: &str) -> i64 {
-    let path = location.strip_prefix("file://").unwrap_or(location);
-    i64::try_from(bytes_under(Path::new(path), DEEPEST_FOLDER)).unwrap_or(i64::MAX)
+    let Ok(url) = ListingTableUrl::parse(location) else { return 0 };
+    let root = PathBuf::from(format!("/{}", url.prefix()));
+    i64::try_from(bytes_under(&url, &root, DEEPEST_FOLDER)).unwrap_or(i64::MAX)
 }
 
-/// What cannot be read counts nothing: a size is information, not a check.
-fn bytes_under(path: &Path, levels: usize) -> u64 {
+/// Bytes of the files that a location means. What cannot be read counts nothing: a size is
+/// information, not a check.
+fn bytes_under(url: &ListingTableUrl, path: &Path, levels: usize) -> u64 {
     let Ok(metadata) = path.metadata() else {
         return 0;
     };
     if !metadata.is_dir() {
-        return metadata.len();
+        let is_meant = StorePath::from_absolute_path(path).is_ok_and(|it| url.contains(&it, false));
+        return if is_meant { metadata.len() } else { 0 };
     }
     if levels == 0 {
         return 0;
     }
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| bytes_under(&entry.path(), levels - 1)).sum()
+    entries.map(|entry| bytes_under(url, &entry.path(), levels - 1)).sum()
 }
 
 /// `1.5 GB` as a number of bytes.
