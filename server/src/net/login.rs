@@ -71,6 +71,12 @@ where
         return Err(PgError::fatal(SqlState::InvalidAuthorization, message));
     }
     attempt.user.clone_from(&user);
+    // Whoever stands between may have been the one to say that there is no TLS here.
+    if shared.tls.is_some() && certificate.is_none() && !peer.ip().to_canonical().is_loopback() {
+        let message = format!("logins from host \"{}\" must be encrypted", peer.ip());
+        return Err(PgError::fatal(SqlState::InvalidAuthorization, message)
+            .hint("Connect with sslmode=require or better."));
+    }
     authenticate(shared, reader, writer, certificate.as_deref(), attempt).await?;
     let database = startup.get("database").unwrap_or(&user);
     if database != DATABASE {
