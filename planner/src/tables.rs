@@ -106,7 +106,8 @@ pub fn locate(roots: &Roots, base: &Path, location: &str) -> Result<ListingTable
     let missing = |()| LocationError::Missing(location.to_owned());
     let table_url = ListingTableUrl::try_new(url.map_err(missing)?, None)?;
     match glob {
-        Some(glob) => table_url.with_glob(&glob),
+        // What is no pattern matches no file.
+        Some(glob) => Ok(table_url.with_glob(&glob).map_err(|_| missing(()))?),
         None => Ok(table_url),
     }
 }

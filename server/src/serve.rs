@@ -38,6 +38,7 @@ pub const PRIVATE_NAMES: &[&str] = &[
     "catalog.sqlite-shm",
     "catalog.sqlite-journal",
     "connection",
+    ".connection.new",
     "lock",
     "mobula.toml",
     "spill",

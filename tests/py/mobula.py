@@ -34,13 +34,13 @@ class Mobula:
 
     name = "Mobula"
 
-    def __init__(self, data_dir=None, allow=(), demo=None, options=()):
+    def __init__(self, data_dir=None, allow=(), demo=None, options=(), listen="127.0.0.1"):
         self._temporary = None if data_dir else tempfile.mkdtemp(prefix="mobula-")
         self.data_dir = pathlib.Path(data_dir or pathlib.Path(self._temporary) / "data")
         self.allow = [str(path) for path in allow]
         self.demo = demo
         self.options = list(options)
-        self.port = free_port()
+        self.listen, self.port = listen, free_port()
         self.process = None
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
 
@@ -58,7 +58,7 @@ class Mobula:
         """Starts the server and returns once a client could connect (and see the demo tables)."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [binary(), "serve", "--data-dir", self.data_dir]
-        command += ["--listen", f"127.0.0.1:{self.port}", "--runner", "local"]
+        command += ["--listen", f"{self.listen}:{self.port}", "--runner", "local"]
         for path in self.allow:
             command += ["--allow-path", path]
         if self.demo is not None:

@@ -5,67 +5,19 @@ not exist; nothing outside may change, and no answer or error may carry an outsi
 The files outside are readable and well formed: only the permission can be what refuses them.
 """
 
-import hashlib
-import os
 import pathlib
 import threading
 import time
-import types
 
-import duckdb
 import psycopg
 import pytest
 
-from mobula import Mobula
+from places import (ALSO, FORMATS, LITERAL, MARKER, NO_SUCH_THING, NOT_THERE, REFUSED,
+                    STATEMENT_TIMEOUT_MS, Nowhere, Place, external, quoted, refused, targets,
+                    tricks, write_files)
 from process import wait_until
 
 pytestmark = pytest.mark.mobula_only
-
-REFUSED = {"42501"}
-# No such table, function, statement or setting; not supported; syntax PostgreSQL lacks too.
-NO_SUCH_THING = {"42P01", "42883", "0A000", "42601", "42704"}
-# A path read literally (percent signs, braces) may also simply not be there.
-NOT_THERE = {"58P01"}
-MARKER = "topsecret-7f3a91"
-STATEMENT_TIMEOUT_MS = 20_000
-FORMATS = ("PARQUET", "CSV", "JSON", "ARROW")
-
-
-class Place:
-    """An allowed folder, a folder outside with secrets, and a server that knows only the first."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder).resolve()
-        self.root = self.folder / "allowed"
-        self.outside = self.folder / "outside"
-        self.neighbour = self.folder / "allowed2"  # begins as the root does
-        for place in (self.root, self.outside, self.neighbour, self.root / "real"):
-            place.mkdir(parents=True)
-        for place, text in ((self.outside, MARKER), (self.neighbour, MARKER),
-                            (self.root, "public"), (self.root / "real", "public")):
-            write_files(place, text)
-        for link, target in (("link.csv", self.outside / "data.csv"), ("linked", self.outside),
-                             ("up", self.folder), ("null", "/dev/null"), ("zero", "/dev/zero"),
-                             ("dangling.csv", self.outside / "made.csv"),
-                             ("relative.csv", "../outside/data.csv"),
-                             ("proc", "/proc/self"), ("chain.csv", self.root / "link.csv")):
-            (self.root / link).symlink_to(target)
-        os.mkfifo(self.root / "pipe.csv")
-        self.server = Mobula(data_dir=self.folder / "data", allow=[self.root])
-
-    def outside_state(self):
-        """What is outside: names and contents."""
-        files = [f for place in (self.outside, self.neighbour) for f in place.rglob("*")]
-        return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
-
-
-def write_files(folder, text):
-    """data.csv, data.json and data.parquet with one row of `text`; data.arrow is no Arrow file."""
-    (folder / "data.csv").write_text(f"a\n{text}\n")
-    (folder / "data.json").write_text(f'{{"a": "{text}"}}\n')
-    (folder / "data.arrow").write_text(f"ARROW1\0\0{text}")
-    duckdb.sql(f"SELECT '{text}' AS a").write_parquet(str(folder / "data.parquet"))
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -84,120 +36,11 @@ def client(place):
     assert place.outside_state() == before, "something outside the allowed folder changed"
 
 
-def refused(client, sql, also=frozenset()):
-    """Asserts that `sql` fails with an allowed SQLSTATE, in the simple and in the extended
-    protocol, and tells nothing of a file's content."""
-    for prepare in (False, True):
-        try:
-            cursor = client.execute(sql, prepare=prepare)
-            got = cursor.fetchmany(5) if cursor.description else cursor.statusmessage
-        except psycopg.Error as error:
-            assert error.sqlstate in REFUSED | also, f"{sql}\n{error.sqlstate}: {error}"
-            for secret in (MARKER, "root:x:", "/bin/bash"):
-                assert secret not in str(error), f"{sql}\ntells: {error}"
-        else:
-            pytest.fail(f"{sql}\nwas not refused: {got}")
-
-
-def tricks(place):
-    """{name: location}: ways to name something outside, by path, link, URL, encoding or glob."""
-    root, outside, up = place.root, place.outside, "../" * 30
-    return {
-        "absolute": f"{outside}/data.csv",
-        "absolute folder": f"{outside}/",
-        "etc passwd": "/etc/passwd",
-        "neighbour with our prefix": f"{place.neighbour}/data.csv",
-        "dot dot": f"{root}/../outside/data.csv",
-        "dot dot twice": f"{root}/real/../../outside/data.csv",
-        "dot dot through nothing": f"{root}/nothing/../../outside/data.csv",
-        "dot dot to etc": f"{root}/{up}etc/passwd",
-        "relative to etc": f"{up}etc/passwd",
-        "double slash": f"/{outside}//data.csv",
-        "dots and slashes": f"{root}/./.././outside/./data.csv",
-        "link to a file": f"{root}/link.csv",
-        "relative link": f"{root}/relative.csv",
-        "link to a link": f"{root}/chain.csv",
-        "link to a folder": f"{root}/linked/",
-        "below a linked folder": f"{root}/linked/data.csv",
-        "link to the parent": f"{root}/up/outside/data.csv",
-        "link then dot dot": f"{root}/linked/../outside/data.csv",
-        "link to proc": f"{root}/proc/environ",
-        "file url": f"file://{outside}/data.csv",
-        "file url passwd": "file:///etc/passwd",
-        "file url upper case": f"FILE://{outside}/data.csv",
-        "file url localhost": f"file://localhost{outside}/data.csv",
-        "file url localhost dot dot": f"file://localhost{root}/../outside/data.csv",
-        "file url host": f"file://127.0.0.1{outside}/data.csv",
-        "file url one slash": f"file:{outside}/data.csv",
-        "file url dot dot": f"file://{root}/../outside/data.csv",
-        "file url four slashes": f"file:////{outside}/data.csv",
-        "file url encoded dot dot": f"file://{root}/%2e%2e/outside/data.csv",
-        "file url encoded letters": "file:///%65tc/passwd",
-        "file url encoded slash": f"file://{root}/..%2Foutside%2Fdata.csv",
-        "glob outside": f"{outside}/*.csv",
-        "glob etc": "/etc/pass*",
-        "glob class": "/etc/[p]asswd",
-        "glob from the top": f"{place.folder}/*/data.csv",
-        "glob through dot dot": f"{root}/../*/data.csv",
-        "glob through a link": f"{root}/link*/data.csv",
-        "glob below a linked folder": f"{root}/linked/*.csv",
-        "glob on a link": f"{root}/lin*.csv",
-        "device": "/dev/zero",
-        "standard input": "/dev/stdin",
-        "link to a device": f"{root}/zero",
-        "proc environ": "/proc/self/environ",
-        "proc fd": "/proc/self/fd/0",
-        "proc root": f"/proc/self/root{outside}/data.csv",
-        "http": "http://127.0.0.1:9/data.csv",
-        "s3": "s3://bucket/data.csv",
-        "memory url": "memory:///data.csv",
-    }
-
-
-NOT_OURS = REFUSED | {"0A000"}  # a kind of storage that there is none of
-# Where more than 42501 is honest: links left out of a glob, `..` taken away before links are
-# followed, an encoded slash read as a name, a URL of another kind.
-ALSO = {
-    "glob through a link": NOT_THERE, "glob on a link": NOT_THERE,
-    "glob below a linked folder": NOT_THERE, "link then dot dot": NOT_THERE,
-    "file url encoded slash": NOT_THERE, "file url encoded dot dot": NOT_THERE,
-    "file url host": NOT_OURS, "file url one slash": NOT_OURS | NOT_THERE,
-    "http": NOT_OURS, "s3": NOT_OURS, "memory url": NOT_OURS,
-}
-LITERAL = {  # names that an honest literal reading finds nothing under, inside the root
-    "encoded dot dot": "{root}/%2e%2e/outside/data.csv",
-    "encoded twice": "{root}/%252e%252e/outside/data.csv",
-    "encoded slash": "{root}/..%2foutside%2fdata.csv",
-    "backslashes": "{root}\\..\\outside\\data.csv",
-    "braces": "{root}/{{..,x}}/outside/data.csv",
-    "trailing space": "{root}/link.csv ",
-    "query string": "{root}/x?/../../outside/data.csv",
-    "tilde": "~/.ssh/*",
-    "variable": "$HOME/data.csv",
-}
-
-
-def quoted(text):
-    return "'" + text.replace("'", "''") + "'"
-
-
-class Nowhere:
-    """A place for naming the cases before there is one."""
-
-    root = outside = folder = neighbour = pathlib.Path("/nowhere")
-    server = types.SimpleNamespace(data_dir="/nowhere")
-
-
 @pytest.mark.parametrize("trick", tricks(Nowhere))
 @pytest.mark.parametrize("kind", FORMATS)
 def test_create_external_table(place, client, trick, kind):
     location = tricks(place)[trick].replace("data.csv", f"data.{kind.lower()}")
     refused(client, external(kind, location), ALSO.get(trick, set()))
-
-
-def external(kind, location):
-    options = " OPTIONS ('format.has_header' 'true')" if kind == "CSV" else ""
-    return f"CREATE EXTERNAL TABLE stolen STORED AS {kind} LOCATION {quoted(location)}{options}"
 
 
 @pytest.mark.parametrize("trick", tricks(Nowhere))
@@ -273,27 +116,6 @@ def test_readers(place, client, reader, path):
     path = path.format(outside=place.outside, root=place.root)
     sql = reader.format(path=quoted(path), identifier='"' + path + '"')
     refused(client, sql, NO_SUCH_THING)
-
-
-def targets(place):
-    """{name: path} that a COPY TO must not write."""
-    root, outside = place.root, place.outside
-    return {
-        "outside": f"{outside}/made.parquet",
-        "over a file outside": f"{outside}/data.csv",
-        "dot dot": f"{root}/../outside/made.csv",
-        "file url": f"file://{outside}/made.parquet",
-        "file url localhost": f"file://localhost{outside}/made.parquet",
-        "encoded": f"file://{root}/%2e%2e/outside/made.parquet",
-        "dangling link": f"{root}/dangling.csv",
-        "link to a file": f"{root}/link.csv",
-        "below a linked folder": f"{root}/linked/made.parquet",
-        "linked folder": f"{root}/linked/",
-        "neighbour": f"{place.neighbour}/made.parquet",
-        "tmp": "/tmp/mobula-security-made.parquet",
-        "device": "/dev/null",
-        "our own connection line": f"{place.server.data_dir}/connection",
-    }
 
 
 WRITERS = [

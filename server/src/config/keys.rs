@@ -126,8 +126,12 @@ settings! {
 
     /// Who may connect from where and how, as in pg_hba.conf: TYPE (host, hostssl, hostnossl)
     /// DATABASE USER ADDRESS METHOD (scram-sha-256, cert, reject); the first line that fits
-    /// decides, and who fits none is refused. By default a password is enough from everywhere.
-    hba: Vec<Rule>, "lines", Fixed("host all all all scram-sha-256");
+    /// decides, and who fits none is refused. By default a password is enough on this machine, and
+    /// over TLS from everywhere: whoever stands between could say that there is no TLS.
+    hba: Vec<Rule>, "lines", Fixed(
+        "host all all 127.0.0.0/8 scram-sha-256; host all all ::1/128 scram-sha-256; \
+         hostssl all all all scram-sha-256"
+    );
 
     /// What all queries together may hold in memory before they spill or end with 53200. The rest
     /// of the machine is for the file cache, for result buffers and for what the pool cannot see.

@@ -278,7 +278,9 @@ async fn create_table_as(
     };
     let (rows, columns) = write(context, job, cancel).await?;
     // A name no one has had: a table dropped and made again never meets old files.
-    let folder = format!("{TABLES_FOLDER}/{schema}/{name}-{:016x}", rand::random::<u64>());
+    let (schema_folder, table_folder) = (folder_name(&schema), folder_name(&name));
+    let random = rand::random::<u64>();
+    let folder = format!("{TABLES_FOLDER}/{schema_folder}/{table_folder}-{random:016x}");
     let file = context.shared.data_dir.join(&folder).join("part-0.parquet");
     publish(context, &staged.path, file, &name).await?;
     let new = managed(context, schema, name, folder.clone(), &columns)?;
@@ -301,6 +303,12 @@ async fn create_table_as(
             Err(error)
         }
     }
+}
+
+/// An object's name as a folder's: only for people to read, so whatever could lead elsewhere or be
+/// read as a pattern or an encoding is left out.
+fn folder_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 /// What CREATE TABLE AS would otherwise ignore.
