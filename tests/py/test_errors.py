@@ -72,7 +72,6 @@ def test_a_wrong_statement(both, group, case):
     assert answer(ours, group, case) == want
 
 
-@pytest.mark.xfail(strict=True, reason="BETWEEN unlike types, and a recursion in a subquery")
 def test_nothing_was_internal(both):
     """Of all that was sent above, what differs too."""
     ours, _ = both
