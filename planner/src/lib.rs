@@ -4,7 +4,7 @@
 //! 1. [`parse`]: text to statements; [`depth`] refuses what would overflow a stack, [`dialect`],
 //!    [`catalog_rewrite`], [`explain_options`], [`cursors`], [`copies`] and [`names`] put
 //!    PostgreSQL's SQL into words DataFusion plans alike; [`commands`] are those it has no
-//!    words for.
+//!    words for. [`places`] says where in a text something stands.
 //! 2. [`resolve`]: names to tables, types ([`types`]) and functions ([`functions`]).
 //! 3. [`arithmetic`]: literals, overflow and decimals as PostgreSQL has them ([`integers`],
 //!    [`decimals`], [`floats`]); [`casts`] and [`dates`] as it has those.
@@ -52,6 +52,7 @@ mod operators;
 mod orders;
 mod outer_types;
 pub mod parse;
+pub mod places;
 pub mod query;
 mod reg_values;
 pub mod resolve;

@@ -4,6 +4,8 @@
 
 pub mod engine;
 pub mod memory;
+mod places;
+mod sentences;
 mod words;
 
 use std::fmt;
@@ -39,6 +41,8 @@ sql_states! {
     CardinalityViolation = "21000",
     DataException = "22000",
     StringTruncation = "22001",
+    SubstringError = "22011",
+    InvalidNtileArgument = "22014",
     NumericOutOfRange = "22003",
     InvalidDatetimeFormat = "22007",
     DatetimeOverflow = "22008",
@@ -48,7 +52,9 @@ sql_states! {
     InvalidRegularExpression = "2201B",
     InvalidLogArgument = "2201E",
     InvalidPowerArgument = "2201F",
+    InvalidWidthBucketArgument = "2201G",
     InvalidRowCountInLimit = "2201W",
+    InvalidRowCountInOffset = "2201X",
     CharacterNotInRepertoire = "22021",
     ArraySubscript = "2202E",
     InvalidTextRepresentation = "22P02",
@@ -96,6 +102,8 @@ sql_states! {
     InvalidColumnReference = "42P10",
     IndeterminateDatatype = "42P18",
     InvalidTableDefinition = "42P16",
+    InvalidRecursion = "42P19",
+    WindowingError = "42P20",
     DiskFull = "53100",
     OutOfMemory = "53200",
     TooManyConnections = "53300",

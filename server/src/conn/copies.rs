@@ -86,7 +86,7 @@ async fn ready(context: &Context, sql: &str, parsed: &Parsed) -> PgResult<Outcom
     }
     let options = CopyOptions::read(&parsed.copy_options)?;
     let planned = plan(context, sql, source, parsed.parameters).await?;
-    no_parameters(&planned)?;
+    no_parameters(&planned, sql)?;
     let Outcome::Rows { shape, source: rows, .. } =
         query::ready(context, sql, &planned, vec![]).await?
     else {

@@ -72,7 +72,7 @@ impl<S: Stream> Connection<S> {
                 Some(planned) => planned,
                 None => {
                     let planned = query::plan(&context, &sql, &statement, &[]).await?;
-                    super::statements::no_parameters(&planned)?;
+                    super::statements::no_parameters(&planned, &sql)?;
                     planned
                 }
             };

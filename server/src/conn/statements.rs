@@ -46,7 +46,7 @@ impl<S: Stream> Connection<S> {
                     (self.context(), Arc::clone(sql), Arc::clone(parsed));
                 let work = self.shared.planning.spawn(async move {
                     let planned = query::plan(&context, &text, &statement, &[]).await?;
-                    no_parameters(&planned)?;
+                    no_parameters(&planned, &text)?;
                     if alone {
                         query::remember(&context, &text, &planned);
                     }
@@ -343,10 +343,11 @@ impl<S: Stream> Connection<S> {
     }
 }
 
-pub(super) fn no_parameters(planned: &Planned) -> PgResult<()> {
+pub(super) fn no_parameters(planned: &Planned, sql: &str) -> PgResult<()> {
     match &planned.query {
         Some(query) if !query.parameters.is_empty() => {
-            Err(PgError::new(SqlState::UndefinedParameter, "there is no parameter $1"))
+            let place = planner::places::Places::of(sql).parameter();
+            Err(PgError::new(SqlState::UndefinedParameter, "there is no parameter $1").at(place))
         }
         _ => Ok(()),
     }

@@ -12,11 +12,12 @@ use exec::cluster::{Failure, Lack};
 use exec::job::state::Reason;
 use object_store::Error as StoreError;
 use planner::parse::{self, ParseError};
+use planner::places::Places;
 use planner::resolve::NameError;
 use planner::tables::LocationError;
 
 use super::memory::exhausted;
-use super::words;
+use super::{places, words};
 use crate::error::{PgError, SqlState};
 
 /// Numbers incidents, so that a client's report finds the log line.
@@ -32,7 +33,18 @@ pub fn from_engine(error: &DataFusionError, sql: &str) -> PgError {
         translated.position =
             span.and_then(|span| parse::position(sql, span.start.line, span.start.column));
     }
+    if !sql.is_empty()
+        && let Some(place) = places::of(&translated, &error.to_string(), sql)
+    {
+        translated.position = Some(place);
+    }
     translated
+}
+
+/// An error of a query that was taken out of `sql` and written anew, with its place in `sql`.
+pub fn moved(error: PgError, query: &str, sql: &str) -> PgError {
+    let place = error.position.and_then(|at| Places::of(query).moved(at, &Places::of(sql)));
+    error.at(place)
 }
 
 /// A text that is not SQL, for the client.
@@ -94,8 +106,8 @@ fn chain(error: &DataFusionError) -> Option<PgError> {
         DataFusionError::Configuration(text) => {
             Some(PgError::new(SqlState::InvalidParameterValue, words::first_line(text)))
         }
-        DataFusionError::Internal(_)
-        | DataFusionError::ExecutionJoin(_)
+        DataFusionError::Internal(text) => words::from_internal(text),
+        DataFusionError::ExecutionJoin(_)
         | DataFusionError::Substrait(_)
         | DataFusionError::Ffi(_) => None,
     }
@@ -248,10 +260,13 @@ fn from_schema(error: &SchemaError) -> PgError {
             SqlState::AmbiguousColumn,
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
-        SchemaError::DuplicateUnqualifiedField { name }
-        | SchemaError::DuplicateQualifiedField { name, .. } => PgError::new(
+        SchemaError::DuplicateUnqualifiedField { name } => PgError::new(
             SqlState::DuplicateColumn,
             format!("column \"{name}\" specified more than once"),
+        ),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => PgError::new(
+            SqlState::DuplicateAlias,
+            format!("table name \"{}\" specified more than once", qualifier.table()),
         ),
     }
 }

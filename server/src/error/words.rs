@@ -2,6 +2,7 @@
 //! sentences users meet become SQLSTATEs. In: a sentence. Out: an error, or none for a sentence
 //! that says nothing a user could act on.
 
+use super::sentences;
 use crate::error::{PgError, SqlState};
 
 /// The first line of a text, without the part that asks to report a bug.
@@ -10,7 +11,7 @@ pub fn first_line(text: &str) -> String {
 }
 
 /// Between two words of a text.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+pub(super) fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let rest = &text[text.find(before)? + before.len()..];
     Some(&rest[..rest.find(after)?])
 }
@@ -36,10 +37,45 @@ pub fn from_any(text: &str) -> Option<PgError> {
     })
 }
 
+/// Functions that are none without OVER.
+const WINDOW_FUNCTIONS: [&str; 8] =
+    ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
+
+/// Of an operator that is not there for its operands.
+const OPERATORS: [&str; 9] = [
+    "Cannot infer common argument type",
+    "Cannot infer common string type",
+    "Cannot infer common type for bitwise operation",
+    "Cannot coerce arithmetic expression",
+    "Cannot get result type for temporal operation",
+    "Can not find compatible types to compare",
+    "Unary operator '-' only supports",
+    "in LIKE expression",
+    "operator does not exist: ",
+];
+
+/// What DataFusion takes for its own error and is one of the statement.
+pub fn from_internal(text: &str) -> Option<PgError> {
+    if text.contains("in BETWEEN expression") {
+        return Some(operator(text));
+    }
+    text.contains("Unexpected empty work table").then(|| {
+        let message = "a recursive reference must stand once in FROM, and in no subquery";
+        PgError::new(SqlState::InvalidRecursion, message)
+    })
+}
+
 /// Errors of planning: names, types, grouping.
 pub fn from_plan(text: &str) -> Option<PgError> {
     let line = first_line(text);
+    if let Some(known) = sentences::planning(&line) {
+        return Some(known);
+    }
     if let Some(name) = between(text, "Invalid function '", "'") {
+        if WINDOW_FUNCTIONS.contains(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Some(PgError::new(SqlState::WrongObjectType, message));
+        }
         let error = function(&format!("{name}()"));
         return Some(match between(text, "Did you mean '", "'") {
             Some(near) => error.hint(format!("Perhaps you meant \"{near}\".")),
@@ -55,6 +91,9 @@ pub fn from_plan(text: &str) -> Option<PgError> {
         let call = between(text, "argument types '", "'").unwrap_or("");
         return Some(function(call));
     }
+    if line.contains("failed to match any signature") {
+        return between(text, "Function '", "'").map(function);
+    }
     if line.contains("Failed to coerce arguments")
         || line.contains("function") && line.contains("expect")
     {
@@ -69,9 +108,7 @@ pub fn from_plan(text: &str) -> Option<PgError> {
         return Some(grouping(text));
     } else if line.contains("Aggregate functions are not allowed in") {
         SqlState::GroupingError
-    } else if line.contains("Cannot infer common argument type")
-        || line.contains("Cannot coerce arithmetic expression")
-    {
+    } else if OPERATORS.iter().any(|words| line.contains(words)) {
         return Some(operator(text));
     } else if line.contains("Unsupported CAST") || line.contains("Cannot automatically convert") {
         SqlState::CannotCoerce
@@ -134,6 +171,9 @@ fn operator(text: &str) -> PgError {
 /// Errors of values while a query runs.
 pub fn from_execution(text: &str) -> Option<PgError> {
     let lower = text.to_lowercase();
+    if let Some(known) = sentences::running(&lower) {
+        return Some(PgError::new(known, first_line(text)));
+    }
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return Some(PgError::new(SqlState::DivisionByZero, "division by zero"));
     }
@@ -180,10 +220,13 @@ pub fn overflow(text: &str) -> PgError {
 /// A value that is not of the type it should be.
 pub fn from_cast(text: &str) -> PgError {
     let type_name = cast_target(text);
+    if let Some(zone) = between(text, "Invalid timezone \"", "\"") {
+        let message = format!("time zone \"{zone}\" not recognized");
+        return PgError::new(SqlState::InvalidParameterValue, message);
+    }
     if let Some(value) = between(text, "Cannot cast string '", "' to value of")
         .or_else(|| between(text, "Error parsing timestamp from '", "'"))
         .or_else(|| between(text, "Cannot cast string '", "'"))
-        .or_else(|| between(text, "Invalid timezone \"", "\""))
     {
         let out_of_range =
             value.trim().trim_start_matches(['-', '+']).chars().all(|c| c.is_ascii_digit())

@@ -175,12 +175,13 @@ struct WriteJob<'a> {
 
 /// Runs a query into a staged file. The number of rows, and their columns.
 async fn write(context: &Context, job: WriteJob<'_>, cancel: &Cancel) -> PgResult<(u64, Schema)> {
-    let engine_error = |error| engine::from_engine(&error, job.sql);
+    let moved = |error| engine::moved(error, job.query, job.sql);
+    let engine_error = |error| moved(engine::from_engine(&error, job.query));
     let parsed = planner::parse::parse(job.query).map_err(engine::from_parse)?;
     let [parsed] = parsed.as_slice() else {
         return Err(PgError::new(SqlState::SyntaxError, "one query is written at a time"));
     };
-    let planned = query::plan(context, job.sql, parsed, &[]).await?;
+    let planned = query::plan(context, job.query, parsed, &[]).await.map_err(moved)?;
     let state = context.state();
     let Some(written) = &planned.query else { return Err(PgError::unsupported("this query")) };
     let names = shown_names(&written.plan).map_err(engine_error)?;

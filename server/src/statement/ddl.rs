@@ -312,10 +312,12 @@ async fn create_view(context: &Context, sql: &str, view: &CreateView) -> PgResul
     };
     if parsed.parameters > 0 {
         let message = "views must not contain parameters";
-        return Err(PgError::new(SqlState::UndefinedParameter, message));
+        let place = planner::places::Places::of(sql).parameter();
+        return Err(PgError::new(SqlState::UndefinedParameter, message).at(place));
     }
     // Places are those of the whole statement, which the client sees.
-    let planned = query::plan(context, sql, parsed, &[]).await?;
+    let planned = query::plan(context, &text, parsed, &[]).await;
+    let planned = planned.map_err(|error| engine::moved(error, &text, sql))?;
     let reads = reads(context, parsed);
     let needs = reads.values().copied().collect();
     let search_path = context.scope.search_path.clone();

@@ -73,7 +73,7 @@ fn end(session: &mut Session, commit: bool, chain: bool) -> PgResult<Outcome> {
 /// SET ROLE and SET SESSION AUTHORIZATION.
 ///
 /// # Errors
-/// 42704 for a role that is not there, 42501 for one it may not become.
+/// 22023 for a role that is not there, 42501 for one it may not become.
 pub fn become_role(
     session: &mut Session,
     snapshot: &Arc<Snapshot>,
@@ -89,7 +89,9 @@ pub fn become_role(
         None | Some(RoleName::Session) => variables.session_role(),
         Some(RoleName::Current) => variables.role(),
         Some(RoleName::Public) => return Err(no_such_role("public")),
-        Some(RoleName::Named(name)) => snapshot.find_role(name)?.oid,
+        Some(RoleName::Named(name)) => {
+            snapshot.find_role(name).map_err(|_| no_such_role(name))?.oid
+        }
     };
     let role_name = snapshot.role_name(oid);
     let found = snapshot.role_by_oid(oid).ok_or_else(|| no_such_role(&role_name))?;
@@ -113,7 +115,7 @@ pub fn become_role(
 }
 
 fn no_such_role(name: &str) -> PgError {
-    PgError::new(SqlState::UndefinedObject, format!("role \"{name}\" does not exist"))
+    PgError::new(SqlState::InvalidParameterValue, format!("role \"{name}\" does not exist"))
 }
 
 fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {
