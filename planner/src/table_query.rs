@@ -1,7 +1,7 @@
 //! `TABLE name`, PostgreSQL's short form of `SELECT * FROM name`. In: tokens. Out: the same in the
 //! long form; sqlparser's own reader of the short one takes a token too many.
 
-use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_TABLE_ALIAS};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
 /// Words that a query may follow.
@@ -23,8 +23,9 @@ pub(crate) fn translate(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     }
     let mut written = Vec::with_capacity(tokens.len() + 4);
     let mut begins = true;
-    for token in tokens {
-        if begins && is_table(&token.token) {
+    let names: Vec<bool> = (0..tokens.len()).map(|at| is_name(next(&tokens[at + 1..]))).collect();
+    for (token, before_name) in tokens.into_iter().zip(names) {
+        if begins && before_name && is_table(&token.token) {
             let blank = || Token::Whitespace(Whitespace::Space);
             let (select, from) = (Token::make_keyword("SELECT"), Token::make_keyword("FROM"));
             let long = [select, blank(), Token::Mul, blank(), from];
@@ -42,6 +43,17 @@ pub(crate) fn translate(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 
 fn is_table(token: &Token) -> bool {
     matches!(token, Token::Word(word) if word.keyword == Keyword::TABLE && word.quote_style.is_none())
+}
+
+fn next(tokens: &[TokenWithSpan]) -> Option<&Token> {
+    let mut words = tokens.iter().map(|token| &token.token);
+    words.find(|token| !matches!(token, Token::Whitespace(_)))
+}
+
+/// A name, and not what may follow a column that is called "table".
+fn is_name(token: Option<&Token>) -> bool {
+    matches!(token, Some(Token::Word(word))
+        if word.quote_style.is_some() || !RESERVED_FOR_TABLE_ALIAS.contains(&word.keyword))
 }
 
 fn may_precede(token: &Token) -> bool {
@@ -67,7 +79,13 @@ mod tests {
             let parsed = parse(short).expect(short);
             assert_eq!(parsed[0].statement.to_string(), long, "{short}");
         }
-        for other in ["drop table t", "create table t as table u", "explain table t"] {
+        for other in [
+            "drop table t",
+            "create table t as table u",
+            "explain table t",
+            "select 1 as table from t",
+            "select 1 as table",
+        ] {
             assert!(parse(other).is_ok(), "{other}");
         }
     }

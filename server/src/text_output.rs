@@ -21,7 +21,7 @@ use crate::encode::{ColumnWriter, Format, FormatOptions};
 use crate::error::PgError;
 use crate::params::decode_param;
 use crate::session::variables::session_zone;
-use crate::to_char::TO_CHAR;
+use crate::to_char::{TO_CHAR, TO_DATE, TO_TIMESTAMP};
 use crate::types::pg_type_of;
 
 /// The wire's texts for casts.
@@ -51,7 +51,7 @@ impl TextForms for WireText {
     }
 
     fn printers(&self) -> Vec<Arc<ScalarUDF>> {
-        vec![Arc::clone(&TO_CHAR)]
+        [&*TO_CHAR, &*TO_DATE, &*TO_TIMESTAMP].map(Arc::clone).into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `to_char`: values by a pattern. In: a timestamp, date or number and PostgreSQL's template. Out:
 //! text. A template that is only partly understood is refused: half of it would be a wrong answer.
-//! `moment` has the templates of dates and times, `number` those of numbers.
+//! `moment` has the templates of dates and times, `number` those of numbers; `from_text` and
+//! `reading` go the other way.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,8 +18,12 @@ use crate::encode::SessionZone;
 use crate::error::PgError;
 use crate::session::variables::session_zone;
 
+mod from_text;
 mod moment;
 mod number;
+mod reading;
+
+pub use from_text::{TO_DATE, TO_TIMESTAMP};
 
 /// The function.
 pub static TO_CHAR: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
