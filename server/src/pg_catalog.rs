@@ -41,6 +41,7 @@ mod type_names;
 
 pub use activity::{Sees, activity_table};
 pub(crate) use layout::{MOBULA, RAY, SYSTEM_SCHEMAS};
+pub(crate) use lookup::quote_ident;
 pub(crate) use ray_state::no_ray;
 pub use ray_state::ray_table;
 pub use session_rows::session_table;

@@ -21,6 +21,7 @@ use crate::encode::{ColumnWriter, Format, FormatOptions};
 use crate::error::PgError;
 use crate::params::decode_param;
 use crate::session::variables::session_zone;
+use crate::text_format::FORMAT;
 use crate::to_char::{TO_CHAR, TO_DATE, TO_TIMESTAMP};
 use crate::types::pg_type_of;
 
@@ -51,7 +52,7 @@ impl TextForms for WireText {
     }
 
     fn printers(&self) -> Vec<Arc<ScalarUDF>> {
-        [&*TO_CHAR, &*TO_DATE, &*TO_TIMESTAMP].map(Arc::clone).into()
+        [&*FORMAT, &*TO_CHAR, &*TO_DATE, &*TO_TIMESTAMP].map(Arc::clone).into()
     }
 }
 
@@ -61,7 +62,7 @@ fn options(zone: &str) -> FormatOptions {
     FormatOptions { time_zone, ..default }
 }
 
-fn configured(config: &ConfigOptions) -> FormatOptions {
+pub(crate) fn configured(config: &ConfigOptions) -> FormatOptions {
     options(config.execution.time_zone.as_deref().unwrap_or("UTC"))
 }
 

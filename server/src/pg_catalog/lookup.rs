@@ -230,7 +230,7 @@ pub(super) fn split_name(text: &str) -> Option<Vec<String>> {
 }
 
 /// An identifier as SQL must write it. Words that PostgreSQL reserves are quoted too.
-pub(super) fn quote_ident(name: &str) -> String {
+pub(crate) fn quote_ident(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$';
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     if starts_well && name.chars().all(plain) && !KEYWORDS.contains_key(name) {
