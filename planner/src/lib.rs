@@ -63,6 +63,7 @@ pub mod stages;
 mod sums;
 mod table_query;
 pub mod tables;
+mod transaction_modes;
 pub mod types;
 mod unions;
 mod volatile_items;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use crate::commands::{self, Command};
 use crate::copies::{self, CopyOption};
 use crate::grammar::Grammar;
-use crate::{cursors, depth, dialect, explain_options, table_query};
+use crate::{cursors, depth, dialect, explain_options, table_query, transaction_modes};
 
 /// Why a text is not a statement. Positions are characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, ParseError> {
         .map_err(|e| syntax_error(sql, &ParserError::TokenizerError(e.to_string())))?;
     depth::check(&tokens)?;
     let parameters = parameters(&tokens);
-    let tokens = table_query::translate(tokens);
+    let tokens = transaction_modes::translate(table_query::translate(tokens));
     let tokens = explain_options::translate(sql, tokens)?;
     let tokens = cursors::translate(sql, tokens)?;
     let (tokens, commands) = commands::take(sql, tokens)?;

@@ -56,6 +56,8 @@ pub(super) fn knows(name: &str) -> bool {
         "aclexplode",
         "generate_subscripts",
         "pg_listening_channels",
+        "regexp_split_to_table",
+        "string_to_table",
         rows::ROW_TO_JSON,
     ];
     known.contains(&name) || name.starts_with("to_reg")
@@ -94,6 +96,8 @@ pub(super) fn rewrite(expr: &mut Expr) {
                 "aclexplode" => call("mobula_acl_rows", acl_lists(arguments)),
                 "generate_subscripts" => call("mobula_subscripts", arguments),
                 "pg_listening_channels" => call("mobula_listening", arguments),
+                "regexp_split_to_table" => call("regexp_split_to_array", arguments),
+                "string_to_table" => call("string_to_array", arguments),
                 "age" if is_xid(&arguments) => {
                     *expr = call("mobula_xid_age", arguments);
                     return;
@@ -282,7 +286,9 @@ fn spread(function: &str, arguments: &[FunctionArg], series: bool) -> Option<Vec
         | "aclexplode"
         | "generate_subscripts"
         | "_pg_expandarray"
-        | "pg_listening_channels" => true,
+        | "pg_listening_channels"
+        | "regexp_split_to_table"
+        | "string_to_table" => true,
         "generate_series" => series,
         _ => false,
     };
@@ -295,6 +301,8 @@ fn spread(function: &str, arguments: &[FunctionArg], series: bool) -> Option<Vec
         "generate_series" => vec![call("generate_series", plain)],
         "_pg_expandarray" => vec![call("mobula_expandarray", plain)],
         "pg_listening_channels" => vec![call("mobula_listening", plain)],
+        "regexp_split_to_table" => vec![call("regexp_split_to_array", plain)],
+        "string_to_table" => vec![call("string_to_array", plain)],
         "aclexplode" => acl_lists(plain),
         _ => plain,
     })

@@ -139,7 +139,7 @@ impl<S: Stream> Connection<S> {
             _ => return Ok(()),
         };
         let on = |name| self.session.variables.show(name).is_ok_and(|value| value == "on");
-        if on("transaction_read_only") || on("default_transaction_read_only") {
+        if on("transaction_read_only") {
             let message = format!("cannot execute {what} in a read-only transaction");
             let error = PgError::new(SqlState::ReadOnlySqlTransaction, message);
             let is_limit = self.session.variables.limits().is_read_only();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
+use datafusion::parquet::errors::ParquetError;
 use exec::cluster::{Failure, Lack};
 use exec::job::state::Reason;
 use object_store::Error as StoreError;
@@ -90,6 +91,9 @@ fn chain(error: &DataFusionError) -> Option<PgError> {
         DataFusionError::Collection(errors) => errors.first().and_then(chain),
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow),
         DataFusionError::ParquetError(parquet) => {
+            if let ParquetError::NYI(what) = &**parquet {
+                return Some(PgError::unsupported(format!("Parquet: {what}")));
+            }
             Some(from_source(&**parquet).unwrap_or_else(|| corrupted("Parquet")))
         }
         DataFusionError::ObjectStore(store) => from_store(store),
@@ -252,7 +256,9 @@ fn from_schema(error: &SchemaError) -> PgError {
                 PgError::new(SqlState::UndefinedColumn, format!("column {name} does not exist"));
             let names = valid_fields.iter().map(|valid| valid.name.clone());
             match planner::resolve::nearest(&field.name, names) {
-                Some(near) => found.hint(format!("Perhaps you meant the column \"{near}\".")),
+                Some(near) => {
+                    found.hint(format!("Perhaps you meant to reference the column \"{near}\"."))
+                }
                 None => found,
             }
         }

@@ -188,8 +188,19 @@ impl Variables {
         self.stored(variable.name).map_or(variable.default, String::as_str).to_owned()
     }
 
+    /// The setting that says what a transaction begins with.
+    fn default_of(name: &str) -> Option<&'static str> {
+        Some(match name {
+            "transaction_deferrable" => "default_transaction_deferrable",
+            "transaction_isolation" => "default_transaction_isolation",
+            "transaction_read_only" => "default_transaction_read_only",
+            _ => return None,
+        })
+    }
+
     fn stored(&self, name: &str) -> Option<&String> {
-        self.values.get(name).or_else(|| self.base.get(name))
+        let own = self.values.get(name).or_else(|| self.base.get(name));
+        own.or_else(|| self.stored(Self::default_of(name)?))
     }
 
     /// The value of a setting by name.

@@ -132,8 +132,8 @@ fn set(session: &mut Session, set: &Set) -> PgResult<Outcome> {
             Ok(Outcome::done("SET"))
         }
         Set::SetNamesDefault {} => reset(session, "client_encoding").map(|_| Outcome::done("SET")),
-        Set::SetTransaction { modes, .. } => {
-            apply_modes(session, modes)?;
+        Set::SetTransaction { modes, session: all, .. } => {
+            if *all { set_defaults(session, modes) } else { apply_modes(session, modes) }?;
             Ok(Outcome::done("SET"))
         }
         other => Err(PgError::unsupported(format!("\"{other}\""))),
@@ -194,6 +194,23 @@ fn apply_modes(session: &mut Session, modes: &[TransactionMode]) -> PgResult<()>
                 session.variables.set("transaction_isolation", &level, true)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// SET SESSION CHARACTERISTICS AS TRANSACTION.
+fn set_defaults(session: &mut Session, modes: &[TransactionMode]) -> PgResult<()> {
+    for mode in modes {
+        let (name, value) = match mode {
+            TransactionMode::AccessMode(access) => {
+                let value = if *access == TransactionAccessMode::ReadOnly { "on" } else { "off" };
+                ("default_transaction_read_only", value.to_owned())
+            }
+            TransactionMode::IsolationLevel(level) => {
+                ("default_transaction_isolation", level.to_string().to_lowercase())
+            }
+        };
+        session.variables.set(name, &value, false)?;
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Variable] = &[
     told("client_encoding", "client_encoding", Encoding, "UTF8", "The encoding of all text."),
     plain("client_min_messages", Word(LEVELS), "notice", "Least level of notices sent."),
     told("datestyle", "DateStyle", Kind::DateStyle, "ISO, MDY", "How dates are printed and read."),
-    plain("default_table_access_method", Fixed, "parquet", "How tables made here are stored."),
+    plain("default_table_access_method", Fixed, "heap", "PostgreSQL's word for any table."),
     plain("default_transaction_isolation", Word(ISOLATION), "read committed", "Accepted."),
     told(
         "default_transaction_read_only",
