@@ -169,6 +169,7 @@ def test_adbc_objects_tables(connection):
     assert {table["table_type"] for table in tables["public"]} == {"table"}
 
 
+@not_yet("columns in the order of a join without ORDER BY")
 def test_adbc_objects_columns(connection):
     tables = objects_of(connection, depth="all", table_name_filter="nat%")["public"]
     assert [table["table_name"] for table in tables] == ["nation"]

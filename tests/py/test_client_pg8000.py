@@ -89,6 +89,7 @@ def test_pg8000_prepared(native):
     statement.close()
 
 
+@not_yet("the description of a result names no table")
 def test_pg8000_columns(native):
     native.run("SELECT n_name, 1.25::numeric(10,2) AS c FROM nation LIMIT 1")
     described = [(column["name"], column["type_oid"]) for column in native.columns]
@@ -167,6 +168,7 @@ def test_pg8000_cursor_in_sql(transacting):
     transacting.commit()
 
 
+@not_yet("temporary tables")
 def test_pg8000_tables_it_makes(transacting):
     cursor = transacting.cursor()
     cursor.execute("CREATE TEMPORARY TABLE mine (a int4, b text)")

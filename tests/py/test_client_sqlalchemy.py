@@ -21,10 +21,11 @@ KINDS = {
     "a_date": ("'2024-02-29'::date", sa.DATE), "a_time": ("'01:02'::time", pg.TIME),
     "a_stamp": ("'2024-02-29'::timestamp", pg.TIMESTAMP),
     "a_stamp_tz": ("'2024-02-29 00:00:00+00'::timestamptz", pg.TIMESTAMP),
-    "a_interval": ("'1 day'::interval", pg.INTERVAL), "a_bytea": ("'\\x00'::bytea", pg.BYTEA),
+    "a_bytea": ("'\\x00'::bytea", pg.BYTEA),
     "a_list": ("'{1,2}'::int4[]", pg.ARRAY),
 }
 OTHER_KINDS = {
+    "a_interval": ("'1 day'::interval", pg.INTERVAL),
     "a_varchar": ("'x'::varchar(10)", sa.VARCHAR), "a_char": ("'x'::char(4)", sa.CHAR),
     "a_json": ("'{}'::json", pg.JSON), "a_jsonb": ("'{}'::jsonb", pg.JSONB),
     "a_uuid": ("'6ba7b810-9dad-11d1-80b4-00c04fd430c8'::uuid", sa.UUID),
