@@ -31,7 +31,7 @@ use crate::volatile_items;
 
 /// Functions that DataFusion has under a PostgreSQL name with another meaning: better unknown than
 /// wrong.
-const OTHER_MEANING: &[&str] = &["to_char"];
+const OTHER_MEANING: &[&str] = &["format", "to_char", "to_date", "to_timestamp"];
 
 /// Builds the state every session starts from. `forms` reads and prints values in casts.
 ///

@@ -42,7 +42,8 @@ pub(crate) fn translate(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 }
 
 fn is_table(token: &Token) -> bool {
-    matches!(token, Token::Word(word) if word.keyword == Keyword::TABLE && word.quote_style.is_none())
+    matches!(token, Token::Word(word)
+        if word.keyword == Keyword::TABLE && word.quote_style.is_none())
 }
 
 fn next(tokens: &[TokenWithSpan]) -> Option<&Token> {

@@ -140,7 +140,8 @@ impl Tls {
         match read {
             Ok(identity) => {
                 current.identity = identity;
-                tracing::info!(cert = %self.files.cert.display(), "the TLS certificate was read again");
+                let cert = self.files.cert.display();
+                tracing::info!(%cert, "the TLS certificate was read again");
             }
             // Between writing the certificate and the key the pair does not match: the next
             // check sees the other half and reads both again.

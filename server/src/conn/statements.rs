@@ -224,11 +224,7 @@ impl<S: Stream> Connection<S> {
         if let (true, Ok(Outcome::Done { tag, .. })) =
             (ends_transaction(&parsed.statement), &outcome)
         {
-            self.portals.clear();
-            self.cursors.end_transaction(tag == "COMMIT");
-            self.rolled_back = tag != "COMMIT";
-            self.link.end_transaction();
-            self.send_notes();
+            self.transaction_ended(tag == "COMMIT");
         }
         outcome
     }

@@ -35,6 +35,15 @@ impl<S: Stream> Connection<S> {
         committed
     }
 
+    /// COMMIT or ROLLBACK was done.
+    pub(super) fn transaction_ended(&mut self, is_committed: bool) {
+        self.portals.clear();
+        self.cursors.end_transaction(is_committed);
+        self.rolled_back = !is_committed;
+        self.link.end_transaction();
+        self.send_notes();
+    }
+
     /// Statements have ended that were a transaction of their own, unless they began one.
     pub(super) async fn end_implicit_transaction(&mut self, is_done: bool) -> PgResult<()> {
         let was_implicit = std::mem::take(&mut self.session.is_implicit);
