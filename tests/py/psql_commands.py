@@ -220,9 +220,6 @@ COMPLETIONS = [
     ("\\sv v_", "v_nation "), ("\\sf pg_size_pre", "pg_size_pretty "), ("\\copy nat", "nation "),
 ]
 
-# What Mobula cannot do yet: {command or name of a script: the feature that is missing}.
-NOT_YET = {}
-
 _SIZE = re.compile(r"\b\d+ (bytes|kB|MB|GB)")
 # How a view's text is broken into lines (\\sv+ numbers them) is each server's own taste.
 _VIEW_LINE = re.compile(r"\n(?:\d+ {7})? {3,}")

@@ -26,8 +26,9 @@ from conftest import AGAINST_POSTGRES
 from mobula import Mobula
 from postgres import Postgres
 from psql_commands import (
-    COMPLETIONS, NOT_FOUND, NOT_YET, OBJECTS, POSTGRES_SETUP, SAME, SAME_HEADER, SCRIPTS, STARTED,
+    COMPLETIONS, NOT_FOUND, OBJECTS, POSTGRES_SETUP, SAME, SAME_HEADER, SCRIPTS, STARTED,
     normalised)
+from psql_differences import NOT_YET
 
 DEADLINE_S = 60
 SHOWN_LINES = 20
