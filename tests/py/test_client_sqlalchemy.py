@@ -133,10 +133,18 @@ def test_sqlalchemy_columns(inspector):
 @pytest.mark.parametrize("name", KINDS)
 def test_sqlalchemy_column_kind(inspector, objects, name):
     columns = {column["name"]: column for column in inspector.get_columns("kinds", objects)}
-    assert type(columns[name]["type"]) is KINDS[name][1] and columns[name]["nullable"]
+    assert type(columns[name]["type"]) is KINDS[name][1]
 
 
-@pytest.mark.parametrize("name", OTHER_KINDS)
+@not_yet("a table made of a query knows what is never NULL")
+def test_sqlalchemy_columns_may_be_null(inspector, objects):
+    assert all(column["nullable"] for column in inspector.get_columns("kinds", objects))
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[not_yet("varchar(n) and char(n) are text")]
+                 if name in ("a_varchar", "a_char") else [])
+    for name in OTHER_KINDS])
 def test_sqlalchemy_column_kind_of_a_view(automatic, objects, name):
     sql, want = OTHER_KINDS[name]
     with automatic.connect() as connection:

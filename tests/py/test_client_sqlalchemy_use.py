@@ -235,7 +235,6 @@ def test_sqlalchemy_use_defines(automatic, nation):
         assert not sa.inspect(connection).has_table("py_view")
 
 
-@not_yet("definitions inside a transaction block")
 def test_sqlalchemy_use_defines_in_a_transaction(engine, nation):
     with engine.begin() as connection:
         make_and_drop(connection, nation)
