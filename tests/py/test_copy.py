@@ -5,17 +5,16 @@ the same errors. Then the clients that read through it, and what ends a COPY in 
 import asyncio
 import io
 import os
-import pathlib
 import subprocess
 import time
 
 import asyncpg
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 import debian
 from conftest import GENEROUS
+from jdbc import run_java
 from postgres import Postgres
 from process import MIB, RssSampler, wait_busy
 from test_drivers import VALUES
@@ -267,18 +266,7 @@ def test_psycopg_copy_from_fails_and_goes_on(server):
 
 
 def test_pgjdbc(server):
-    try:
-        jar = debian.require("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java")
-        java = debian.require("/usr/bin/java", "default-jdk-headless")
-        debian.require("/usr/lib/jvm/*/bin/javac", "default-jdk-headless")
-    except debian.Missing as missing:
-        pytest.skip(str(missing))
-    parts = conninfo_to_dict(server.uri)
-    url = f"jdbc:postgresql://{parts['host']}:{parts['port']}/{parts['dbname']}"
-    program = pathlib.Path(__file__).with_name("Copies.java")
-    result = subprocess.run(
-        [java, "-cp", jar, program, url, parts["user"], parts["password"]],
-        capture_output=True, text=True, timeout=120)
+    result = run_java(server, "Copies.java", timeout_s=120)
     refused = "42P01" if os.environ.get("MOBULA_TESTS_AGAINST") == "postgres" else "0A000"
     binary = ("5047434f50590aff0d0a00000000000000000000020000000400000007"
               "00000003783b79ffff")

@@ -7,8 +7,6 @@ import asyncio
 import datetime
 import decimal
 import os
-import pathlib
-import subprocess
 import threading
 import uuid
 
@@ -18,6 +16,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 import debian
+from jdbc import run_java
 from process import wait_busy, wait_until
 from test_slow_and_cancel import COMPUTE
 
@@ -385,18 +384,7 @@ JDBC_CASES = [
 @pytest.fixture(scope="module")
 def jdbc(server):
     """Runs every case once: {case: what it printed}."""
-    try:
-        jar = debian.require("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java")
-        java = debian.require("/usr/bin/java", "default-jdk-headless")
-        debian.require("/usr/lib/jvm/*/bin/javac", "default-jdk-headless")
-    except debian.Missing as missing:
-        pytest.skip(str(missing))
-    parts = conninfo_to_dict(server.uri)
-    url = f"jdbc:postgresql://{parts['host']}:{parts['port']}/{parts['dbname']}"
-    program = pathlib.Path(__file__).with_name("Drivers.java")
-    result = subprocess.run(
-        [java, "-cp", jar, program, url, parts["user"], parts["password"], COMPUTE, *JDBC_CASES],
-        capture_output=True, text=True, timeout=300)
+    result = run_java(server, "Drivers.java", COMPUTE, *JDBC_CASES, timeout_s=300)
     lines = [line.split("\t", 2) for line in result.stdout.splitlines() if "\t" in line]
     return {line[0]: line[1:] for line in lines}, result.stderr
 
